@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"posixlab/server/protocol"
+)
+
+const version = "0.1.0"
+
+// mostClients bounds -max-clients: each client is a thread, and Go stops at 10,000 threads.
+const mostClients = 8000
+
+// options are what the command line says.
+type options struct {
+	port       int // 0: the kernel chooses
+	lang       protocol.Lang
+	maxClients int
+	open       bool // serve peers on other machines too
+}
+
+// parseFlags reads the command line. Wrong use is explained and ends the program with status 2.
+func parseFlags(args []string) options {
+	opt := options{lang: protocol.LangOf(os.Getenv)}
+	flags := flag.NewFlagSet("server", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the flag package speaks English only
+	flags.IntVar(&opt.port, "port", protocol.Port, "")
+	flags.StringVar((*string)(&opt.lang), "lang", string(opt.lang), "")
+	flags.IntVar(&opt.maxClients, "max-clients", 512, "")
+	flags.BoolVar(&opt.open, "open", false, "")
+	showVersion := flags.Bool("version", false, "")
+
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage.In(opt.lang))
+		os.Exit(0)
+	case *showVersion:
+		fmt.Println("posixlab server", version)
+		os.Exit(0)
+	case err != nil:
+		wrongUse(opt.lang, err.Error())
+	case flags.NArg() > 0:
+		wrongUse(opt.lang, noArguments.In(opt.lang, protocol.Quote(flags.Arg(0))))
+	case opt.lang != protocol.English && opt.lang != protocol.Spanish:
+		wrongUse(opt.lang, badLang.In(opt.lang, protocol.Quote(string(opt.lang))))
+	case opt.maxClients < 1 || opt.maxClients > mostClients:
+		wrongUse(opt.lang, badMaxClients.In(opt.lang, opt.maxClients, mostClients))
+	}
+	return opt
+}
+
+func wrongUse(lang protocol.Lang, complaint string) {
+	fmt.Fprintf(os.Stderr, "server: %s\n\n%s", complaint, usage.In(lang))
+	os.Exit(2)
+}

@@ -1,0 +1,101 @@
+package main
+
+import "posixlab/server/protocol"
+
+// What the server says to whoever started it. What it says to clients is in package protocol.
+
+var usage = protocol.Message{
+	EN: `usage: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
+
+  -port N         the TCP port, 5002 unless given; 0 lets the kernel choose
+  -lang en|es     the language of replies and log; else that of the environment
+  -max-clients N  how many clients at once, 512 unless given; one more is refused
+  -open           serve other machines too: any of them can then run any program here
+  -version        print the version and end
+`,
+	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
+
+  -port N         el puerto TCP, 5002 si no se da; con 0 lo elige el kernel
+  -lang en|es     el idioma de las respuestas y la bitácora; si no, el del entorno
+  -max-clients N  cuántos clientes a la vez, 512 si no se da; uno más se rechaza
+  -open           atiende también a otras máquinas: cualquiera podrá ejecutar aquí lo que sea
+  -version        muestra la versión y termina
+`}
+
+// Wrong use.
+var (
+	noArguments = protocol.Message{
+		EN: "there is nothing to do with %s: the server takes only options",
+		ES: "no hay nada que hacer con %s: el servidor solo acepta opciones"}
+	badLang = protocol.Message{
+		EN: "-lang %s: say en or es",
+		ES: "-lang %s: usa en o es"}
+	badMaxClients = protocol.Message{
+		EN: "-max-clients %d: give a number from 1 to %d",
+		ES: "-max-clients %d: usa un número de 1 a %d"}
+)
+
+// What keeps the server from starting.
+var (
+	callFailed = protocol.Message{
+		EN: "%s: %s",
+		ES: "%s: %s"}
+	portRange = protocol.Message{
+		EN: "bind 0.0.0.0:%d: a port is a number from 0 to 65535: choose one with -port",
+		ES: "bind 0.0.0.0:%d: un puerto es un número de 0 a 65535: elige uno con -port"}
+	portInUse = protocol.Message{
+		EN: "bind 0.0.0.0:%d: %s: is another server running? look with `ss -ltnp`, or try -port 0",
+		ES: "bind 0.0.0.0:%d: %s: ¿hay otro servidor corriendo? búscalo con `ss -ltnp`, o prueba -port 0"}
+	portPrivileged = protocol.Message{
+		EN: "bind 0.0.0.0:%d: %s: ports under 1024 are root's: choose a larger one with -port",
+		ES: "bind 0.0.0.0:%d: %s: los puertos menores a 1024 son de root: elige uno mayor con -port"}
+	noBind = protocol.Message{
+		EN: "bind 0.0.0.0:%d: %s: try another port with -port",
+		ES: "bind 0.0.0.0:%d: %s: prueba otro puerto con -port"}
+)
+
+// The log.
+var (
+	listening = protocol.Message{
+		EN: "%s, with a queue of %d",
+		ES: "%s, con una cola de espera de %d"}
+	openToAll = protocol.Message{
+		EN: "-open: every machine that reaches this one can run any program here",
+		ES: "-open: toda máquina que alcance a esta puede ejecutar aquí cualquier programa"}
+	accepted = protocol.Message{
+		EN: "client %d from %s, descriptor %d",
+		ES: "cliente %d desde %s, descriptor %d"}
+	refusedPeer = protocol.Message{
+		EN: "refused %s: it is on another machine",
+		ES: "se rechazó a %s: está en otra máquina"}
+	refusedFull = protocol.Message{
+		EN: "refused %s: the server is full",
+		ES: "se rechazó a %s: el servidor está lleno"}
+	requested = protocol.Message{
+		EN: "client %d: %s",
+		ES: "cliente %d: %s"}
+	answered = protocol.Message{
+		EN: "client %d was told: %s",
+		ES: "al cliente %d se le dijo: %s"}
+	closing = protocol.Message{
+		EN: "client %d",
+		ES: "cliente %d"}
+	born = protocol.Message{
+		EN: "child %d: %s",
+		ES: "hijo %d: %s"}
+	reaped = protocol.Message{
+		EN: "child %d (%s) %s",
+		ES: "el hijo %d (%s) %s"}
+	reapedStranger = protocol.Message{
+		EN: "process %d, which this server did not start, %s",
+		ES: "el proceso %d, que este servidor no inició, %s"}
+	listCut = protocol.Message{
+		EN: "client %d got %d of %d bytes: %d rows lost",
+		ES: "el cliente %d recibió %d de %d bytes: %d filas perdidas"}
+	endsOn = protocol.Message{
+		EN: "%s: accepting no more clients",
+		ES: "%s: ya no se aceptan clientes"}
+	endedAll = protocol.Message{
+		EN: "children ended: %d",
+		ES: "hijos terminados: %d"}
+)
