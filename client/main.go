@@ -1,0 +1,61 @@
+// Client talks to the lecture's remote process manager: it sends requests, a line each, and
+// prints the replies.
+//
+//	client [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
+//
+//	$ client -c 'START sleep 60' -c LIST
+//
+// To read it in the lecture's order: connect.go (socket, connect), exchange.go (send, recv,
+// shutdown, close), then the two ways to use them: batch.go and interactive.go.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+// How the client ends.
+const (
+	statusFailed   = 1 // a reply began with "Error"
+	statusWrongUse = 2
+	statusLost     = 3 // no connection, or it was lost
+)
+
+// START main OMIT
+func main() {
+	opt := parseFlags(os.Args[1:])
+	out := &replies{screen: newScreen(os.Stdout)}
+
+	fd, peer, err := dial(opt.host, opt.port)
+	if err == nil {
+		if opt.interactive {
+			err = interactive(fd, peer, opt.lang, out)
+		} else {
+			err = batch(fd, opt.requests, opt.lang, out)
+		}
+		hangUp(fd)
+	}
+
+	os.Exit(status(out, peer, err, opt))
+}
+
+// END main OMIT
+
+// status is what the shell is told. A reply that began with "Error" outweighs a lost
+// connection: a server that refuses a client says so and closes, and whether that close is
+// then seen as an end, a reset or a failed send is a matter of luck. In a dialogue only the
+// last line can be such a refusal: an Error of long before was a slip of the user's.
+func status(out *replies, peer string, err error, opt options) int {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, explain(err, peer, opt.lang))
+	}
+	switch {
+	case err != nil && opt.interactive && !out.refused:
+		return statusLost
+	case out.failed:
+		return statusFailed
+	case err != nil:
+		return statusLost
+	}
+	return 0
+}

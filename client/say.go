@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/server/protocol"
+)
+
+// say is all that the client says to its user. What the server says is in package protocol.
+var say = struct {
+	Usage, Help                                             protocol.Message
+	BadLang, BadOption, ExtraArgument, BadAddress, TwoLines protocol.Message
+	NoName, Refused, NoConnection, Lost, Closed             protocol.Message
+	LeftOut, LocalFailure                                   protocol.Message
+}{
+	Usage: protocol.Message{
+		EN: `usage: client [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
+
+Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless given.
+
+  -c REQUEST    send this request; repeat it for more. Without -c, requests are typed
+                at a prompt, or read from standard input when it is not a terminal
+  -lang en|es   the language; else that of the environment
+  -version      print the version and end
+
+Requests: LIST, START cmd arg…, STOP pid, EXIT. With none left, the client says EXIT.
+Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or it was lost.
+`,
+		ES: `uso: client [-c PETICIÓN]… [-lang en|es] [-version] [HOST[:PUERTO]]
+
+Habla con el servidor en HOST, 127.0.0.1 si no se da, por el puerto TCP 5002 si no se da.
+
+  -c PETICIÓN   envía esta petición; repítela para enviar más. Sin -c, las peticiones se
+                escriben ante un indicador, o se leen de la entrada si no es una terminal
+  -lang en|es   el idioma; si no, el del entorno
+  -version      muestra la versión y termina
+
+Peticiones: LIST, START cmd arg…, STOP pid, EXIT. Cuando no queda ninguna, se envía EXIT.
+Estado de salida: 0; 1 si una respuesta empezó con "Error"; 2 uso incorrecto; 3 si no hubo
+conexión o se perdió.
+`},
+	Help: protocol.Message{
+		EN: `  LIST              the server's process table
+  START cmd arg…    run a program on the server
+  STOP pid          end a process by force
+  EXIT, Ctrl-D      close the session
+  help, ?           this help; it is not sent
+`,
+		ES: `  LIST              la tabla de procesos del servidor
+  START cmd arg…    ejecuta un programa en el servidor
+  STOP pid          termina un proceso a la fuerza
+  EXIT, Ctrl-D      cierra la sesión
+  ayuda, help, ?    esta ayuda; no se envía
+`},
+
+	BadLang: protocol.Message{
+		EN: "-lang %s: say en or es",
+		ES: "-lang %s: usa en o es"},
+	BadOption: protocol.Message{
+		EN: "%s: there is no such option, or its value is missing",
+		ES: "%s: no existe esa opción, o falta su valor"},
+	ExtraArgument: protocol.Message{
+		EN: "%s: one HOST[:PORT] at most, after the options",
+		ES: "%s: a lo más un HOST[:PUERTO], después de las opciones"},
+	BadAddress: protocol.Message{
+		EN: "%s: give HOST or HOST:PORT, a name or an IPv4 address and a port from 1 to 65535",
+		ES: "%s: usa HOST o HOST:PUERTO, un nombre o dirección IPv4 y un puerto de 1 a 65535"},
+	TwoLines: protocol.Message{
+		EN: "-c %s: a request is one line: give each its own -c",
+		ES: "-c %s: una petición es una sola línea: usa un -c para cada una"},
+
+	NoName: protocol.Message{
+		EN: "getaddrinfo %s: no IPv4 address found: check the name, or give the address",
+		ES: "getaddrinfo %s: no se halló una dirección IPv4: revisa el nombre o da la dirección"},
+	Refused: protocol.Message{
+		EN: "%s %s: %s: is the server running? start it with make server",
+		ES: "%s %s: %s: ¿está corriendo el servidor? inícialo con make server"},
+	NoConnection: protocol.Message{
+		EN: "%s %s: %s: check the server's address, and that this machine can reach it",
+		ES: "%s %s: %s: revisa la dirección del servidor, y que esta máquina pueda alcanzarlo"},
+	Lost: protocol.Message{
+		EN: "%s %s: %s: the connection was lost: see what the server's log says",
+		ES: "%s %s: %s: se perdió la conexión: mira qué dice la bitácora del servidor"},
+	Closed: protocol.Message{
+		EN: "recv %s: 0 bytes: the server closed the connection: see what its log says",
+		ES: "recv %s: 0 bytes: el servidor cerró la conexión: mira qué dice su bitácora"},
+
+	LeftOut: protocol.Message{
+		EN: "requests after EXIT, not sent: %d",
+		ES: "peticiones después de EXIT, no enviadas: %d"},
+	LocalFailure: protocol.Message{
+		EN: "%s %s: %s: the session was cut short: check that file",
+		ES: "%s %s: %s: la sesión quedó incompleta: revisa ese archivo"},
+}
+
+// explain says why there is no connection, or no longer: the call, the server's address, the
+// errno, and what to do.
+func explain(err error, peer string, lang protocol.Lang) string {
+	if err == io.EOF {
+		return say.Closed.In(lang, peer)
+	}
+	if file, ok := errors.AsType[*os.PathError](err); ok {
+		return say.LocalFailure.In(lang, file.Op, file.Path, file.Err)
+	}
+	call, ok := errors.AsType[*os.SyscallError](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case call.Syscall == "getaddrinfo":
+		return say.NoName.In(lang, protocol.Quote(peer))
+	case call.Err == unix.ECONNREFUSED:
+		return say.Refused.In(lang, call.Syscall, peer, call.Err)
+	case call.Syscall == "socket", call.Syscall == "connect":
+		return say.NoConnection.In(lang, call.Syscall, peer, call.Err)
+	}
+	return say.Lost.In(lang, call.Syscall, peer, call.Err)
+}
