@@ -1,0 +1,53 @@
+# posixlab. `make` alone prints the targets.
+
+LABS    := .build/labs
+RUN     ?=
+CHECK   ?=
+SERVER  ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help list server client test bench vocabulary fuzz clean FORCE
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+list: $(LABS) ## the labs and their scenarios
+	@$(LABS) list
+
+lab-%: $(LABS) ## lab-1, lab-2, …: tell the stories of a lab (RUN=-step waits for Enter)
+	@$(LABS) run $(RUN) $*
+
+check-%: $(LABS) ## check-1, …: judge a server by a lab (SERVER='./my_server'; else the reference)
+	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $*
+
+server: ## build the server: server/server
+	go build -o server/server ./server
+
+client: ## build the client: client/client
+	go build -o client/client ./client
+
+test: ## vet, staticcheck, and every test with the race detector
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -race ./...
+
+bench: ## speed and memory, as ratios within one run
+	go test -run '^$$' -bench . -benchtime 1x ./server/... ./labs
+
+fuzz: ## a minute of fuzzing for each fuzz target
+	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 1m ./server/protocol
+	go test -run '^$$' -fuzz FuzzParsePID -fuzztime 1m ./server/protocol
+	go test -run '^$$' -fuzz FuzzRequests -fuzztime 1m ./server
+
+vocabulary: $(LABS) ## write labs/VOCABULARY.md and VOCABULARY.es.md anew
+	$(LABS) vocabulary -markdown -lang en > labs/VOCABULARY.md
+	$(LABS) vocabulary -markdown -lang es > labs/VOCABULARY.es.md
+
+clean: ## remove what was built
+	rm -rf .build server/server client/client
+
+# The go command knows best whether anything has changed.
+$(LABS): FORCE
+	@go build -o $@ ./labs
+FORCE:

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/script"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// check judges a server: a verdict for each scenario, and why.
+func check(ctx context.Context, a *app, args []string) int {
+	var server, bug, resultsFile string
+	var jobs int
+	var alone bool
+	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
+		f.StringVar(&server, "server", "", "")
+		f.StringVar(&bug, "bug", "", "")
+		f.StringVar(&resultsFile, "results", "", "")
+		f.IntVar(&jobs, "jobs", 2*runtime.NumCPU(), "") // a scenario mostly waits
+		f.BoolVar(&alone, "no-isolation", false, "")
+	})
+	if status >= 0 {
+		return status
+	}
+	if len(scenarios) == 0 {
+		scenarios = a.course.Scenarios()
+	}
+	if bug != "" && a.course.Bugs[bug] == nil {
+		return a.wrongUse(a.say(show.Text{EN: "there is no known-bad server %q", ES: "no hay un servidor malo %q"}, bug))
+	}
+	if jobs < 1 {
+		return a.wrongUse(a.say(show.Text{EN: "-jobs %d: give at least 1", ES: "-jobs %d: usa al menos 1"}, jobs))
+	}
+	b, r, err := a.tools(ctx)
+	if err != nil {
+		return a.infra(err)
+	}
+	defer r.Close()
+	if alone {
+		r.Isolated = false
+	}
+
+	command, err := foreign(server)
+	if err != nil {
+		return a.wrongUse(err.Error())
+	}
+	if server == "" {
+		path, err := b.Server(ctx, a.course.Bugs[bug])
+		if err != nil {
+			return a.infra(err)
+		}
+		command = reference(path)
+		server = filepath.Base(path)
+	} else if !r.Isolated {
+		jobs = 1 // its port may be built in
+		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+			EN: "without network namespaces: one scenario at a time",
+			ES: "sin espacios de nombres de red: un escenario a la vez"}))
+	}
+
+	c := &checking{app: a, runner: r, server: command, file: resultsFile}
+	c.results = grade.Results{Version: 1, Server: server, Lang: string(a.lang), Started: time.Now().UTC()}
+	if err := c.keep(); err != nil {
+		return a.infra(err)
+	}
+	c.all(ctx, scenarios, jobs)
+	if ctx.Err() != nil {
+		return a.interrupted()
+	}
+	c.summary()
+	if c.writeErr != nil {
+		return a.infra(c.writeErr)
+	}
+	return grade.Exit(c.results.Results)
+}
+
+// foreign splits the command of a server that is not ours at spaces. Quotes are not understood:
+// what needs more stands in a script.
+func foreign(server string) (target.Command, error) {
+	argv := strings.Fields(server)
+	if len(argv) == 0 {
+		return target.Command{}, nil
+	}
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return target.Command{}, fmt.Errorf("-server: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return target.Command{}, err
+	}
+	argv[0] = path
+	return target.Command{Argv: argv}, nil
+}
+
+// checking is one run of `labs check`.
+type checking struct {
+	*app
+	runner *grade.Runner
+	server target.Command
+	file   string // of the results; "" for none
+
+	mu       sync.Mutex
+	results  grade.Results
+	writeErr error
+}
+
+// all judges scenarios side by side, and tells their verdicts in the order of the labs.
+func (c *checking) all(ctx context.Context, scenarios []*course.Scenario, jobs int) {
+	slots := make(chan struct{}, jobs)
+	done := make([]chan grade.Result, len(scenarios))
+	for i := range done {
+		done[i] = make(chan grade.Result, 1)
+	}
+	go func() {
+		for i, sc := range scenarios {
+			slots <- struct{}{}
+			go func() {
+				result := c.runner.Run(ctx, sc, c.server, grade.Told{})
+				<-slots
+				done[i] <- result
+			}()
+		}
+	}()
+	var lab *course.Lab
+	for i, sc := range scenarios {
+		result := <-done[i]
+		if ctx.Err() != nil {
+			continue // wait for the others: each ends what it started
+		}
+		if sc.Lab != lab {
+			lab = sc.Lab
+			c.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, c.say(lab.Title)))
+		}
+		c.results.Results = append(c.results.Results, result)
+		if err := c.keep(); err != nil && c.writeErr == nil {
+			c.writeErr = err
+		}
+		c.report(result)
+	}
+}
+
+// keep writes the results so far.
+func (c *checking) keep() error {
+	if c.file == "" {
+		return nil
+	}
+	return c.results.Write(c.file)
+}
+
+var verdicts = map[grade.Verdict]show.Text{
+	grade.Pass:  {EN: "pass", ES: "bien"},
+	grade.Fail:  {EN: "FAIL", ES: "FALLA"},
+	grade.Skip:  {EN: "skip", ES: "omitido"},
+	grade.Infra: {EN: "INFRA", ES: "INFRA"},
+}
+
+// report tells a verdict, and of all but a pass why.
+func (a *app) report(r grade.Result) {
+	mark := map[grade.Verdict]string{grade.Pass: "✓", grade.Skip: "-"}[r.Verdict]
+	if mark == "" {
+		mark = "✗"
+	}
+	a.out.Verdict(r.Verdict == grade.Pass || r.Verdict == grade.Skip, fmt.Sprintf("%s %-16s %-7s %2d/%d  %8s",
+		mark, r.Scenario, a.say(verdicts[r.Verdict]), r.Points, r.Max,
+		show.Duration(time.Duration(r.Seconds*float64(time.Second)))))
+	if r.Verdict != grade.Pass {
+		a.failure(r)
+	}
+}
+
+// failure tells where a story ended, and why.
+func (a *app) failure(r grade.Result) {
+	labels := []struct {
+		label show.Text
+		text  string
+	}{
+		{show.Text{EN: "reason  ", ES: "motivo  "}, r.Reason},
+		{show.Text{EN: "step    ", ES: "paso    "}, r.Step},
+		{show.Text{EN: "expected", ES: "esperado"}, r.Expected},
+		{show.Text{EN: "seen    ", ES: "visto   "}, r.Seen},
+	}
+	if r.Command != "" {
+		where := fmt.Sprintf("%s   (labs/%s/%s.txtar:%d)", r.Command, r.Lab, r.Scenario, r.Line)
+		labels = append(labels[:2:2], append([]struct {
+			label show.Text
+			text  string
+		}{{show.Text{EN: "command ", ES: "comando "}, where}}, labels[2:]...)...)
+	}
+	for _, l := range labels {
+		a.out.Paragraph(a.say(l.label), l.text)
+	}
+	if len(r.Evidence) > 0 {
+		a.out.Paragraph(a.say(show.Text{EN: "evidence", ES: "evidencia"}), a.say(show.Text{
+			EN: "what the kernel and the server said at that moment",
+			ES: "lo que dijeron el kernel y el servidor en ese momento"}))
+		a.out.Block(r.Evidence)
+	}
+	a.out.Paragraph(a.say(show.Text{EN: "hint    ", ES: "pista   "}), r.Hint)
+}
+
+// summary counts the verdicts.
+func (c *checking) summary() {
+	count := make(map[grade.Verdict]int)
+	points, most := 0, 0
+	for _, r := range c.results.Results {
+		count[r.Verdict]++
+		points += r.Points
+		if r.Verdict == grade.Pass || r.Verdict == grade.Fail {
+			most += r.Max
+		}
+	}
+	c.out.Line("")
+	c.out.Verdict(count[grade.Fail]+count[grade.Infra] == 0, c.say(show.Text{
+		EN: "%d passed, %d failed, %d skipped, %d infra; %d of %d points",
+		ES: "bien: %d, fallas: %d, omitidos: %d, infra: %d; %d de %d puntos"},
+		count[grade.Pass], count[grade.Fail], count[grade.Skip], count[grade.Infra], points, most))
+}
+
+// vocabulary prints the commands that scripts can use.
+func vocabulary(_ context.Context, a *app, args []string) int {
+	markdown := false
+	_, status := a.parse(args, func(f *flag.FlagSet) { f.BoolVar(&markdown, "markdown", false, "") })
+	if status >= 0 {
+		return status
+	}
+	if markdown {
+		fmt.Print(script.Markdown(a.lang))
+		return grade.ExitPass
+	}
+	for _, c := range script.Vocabulary() {
+		a.out.Line(c.Usage())
+		a.out.Line(show.Wrap(a.say(c.Summary)+". "+a.say(c.Detail), "    ", show.Width))
+	}
+	return grade.ExitPass
+}

@@ -1,0 +1,170 @@
+// Package build makes the programs that labs run: the reference server, the known-bad ones, and
+// the actor.
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"time"
+
+	"posixlab/labs/internal/course"
+)
+
+// A Builder builds programs of the project at Root into folders of Dir that are named by a hash
+// of what went into them: what stands there is never rewritten, and two builders do not meet.
+type Builder struct {
+	Root string
+	Dir  string
+	Race bool // with the race detector
+}
+
+// New returns a builder that keeps what it built in the project's .build folder or, if that
+// cannot be written, in the user's cache.
+func New(root string) (*Builder, error) {
+	dir := filepath.Join(root, ".build", "bin")
+	if os.MkdirAll(dir, 0o777) == nil {
+		if probe, err := os.CreateTemp(dir, "probe"); err == nil {
+			probe.Close()
+			os.Remove(probe.Name())
+			return &Builder{Root: root, Dir: dir}, nil
+		}
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	dir = filepath.Join(cache, "posixlab")
+	return &Builder{Root: root, Dir: dir}, os.MkdirAll(dir, 0o777)
+}
+
+// Server builds the reference, or a known-bad server if bug is not nil, and returns its path.
+func (b *Builder) Server(ctx context.Context, bug *course.Bug) (string, error) {
+	if bug == nil {
+		return b.build(ctx, "server", "./server", nil)
+	}
+	patched, err := bug.Apply(b.Root)
+	if err != nil {
+		return "", err
+	}
+	return b.build(ctx, "server", "./server", patched)
+}
+
+// Actor builds the program that scripts command.
+func (b *Builder) Actor(ctx context.Context) (string, error) {
+	return b.build(ctx, "actor", "./labs/internal/actor", nil)
+}
+
+// build builds a package, some of whose files are replaced, unless that has been done before.
+func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[string][]byte) (string, error) {
+	hash, err := b.hash(pkg, replaced)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(b.Dir, fmt.Sprintf("%s-%.6x", name, hash))
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err == nil {
+		now := time.Now()
+		os.Chtimes(dir, now, now) // it is in use: see tidy
+		return path, nil
+	}
+	b.tidy()
+	tmp, err := os.MkdirTemp(b.Dir, "building-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(tmp)
+	ready := filepath.Join(tmp, "ready") // what tmp holds beside it is needed only by the build
+	out := filepath.Join(ready, name)
+	args := []string{"build", "-o", out}
+	if b.Race {
+		args = append(args, "-race")
+	}
+	if len(replaced) > 0 {
+		overlay, err := b.overlay(tmp, replaced)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, "-overlay", overlay)
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
+	cmd.Dir = b.Root
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(cmd.Args[1:], " "), err, said)
+	}
+	if err := os.Rename(ready, dir); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err // ErrExist: somebody else has built the same meanwhile
+	}
+	return path, nil
+}
+
+// overlay writes the replacements and the file that tells the go command of them.
+func (b *Builder) overlay(dir string, replaced map[string][]byte) (string, error) {
+	replace := make(map[string]string)
+	for name, data := range replaced {
+		path := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			return "", err
+		}
+		replace[filepath.Join(b.Root, name)] = path
+	}
+	data, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "overlay.json")
+	return path, os.WriteFile(path, data, 0o666)
+}
+
+// hash digests all that a build depends on within the project, and the toolchain.
+func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, b.Race)
+	files := []string{"go.mod", "go.sum"}
+	for _, dir := range []string{pkg, "server/protocol"} {
+		sources, err := filepath.Glob(filepath.Join(b.Root, dir, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range sources {
+			if name, err := filepath.Rel(b.Root, path); err == nil && !strings.HasSuffix(name, "_test.go") {
+				files = append(files, name)
+			}
+		}
+	}
+	sort.Strings(files)
+	for _, name := range files {
+		data, is := replaced[name]
+		if !is {
+			var err error
+			if data, err = os.ReadFile(filepath.Join(b.Root, name)); err != nil {
+				return nil, err
+			}
+		}
+		fmt.Fprintln(h, name, len(data))
+		h.Write(data)
+	}
+	return h.Sum(nil), nil
+}
+
+// tidy removes what has not been used for a week.
+func (b *Builder) tidy() {
+	entries, err := os.ReadDir(b.Dir)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) > 7*24*time.Hour {
+			os.RemoveAll(filepath.Join(b.Dir, entry.Name()))
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package grade
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// A Runner runs scenarios, each in a worker: a process that owns the server under test and all
+// that comes of it.
+type Runner struct {
+	Actor    string // path of the actor program
+	Lang     show.Lang
+	Coloured bool
+	Worker   []string // the command of the worker; its arguments too
+
+	// Isolated says that each worker gets a network namespace of its own, so that a server whose
+	// port is built in meets nobody there. If it is false, WhyNot tells what the machine refused.
+	Isolated bool
+	WhyNot   error
+
+	dir string // holds the workers' folders
+	n   int
+	mu  sync.Mutex
+}
+
+// NewRunner finds out what the machine allows. Close removes its files.
+func NewRunner(lang show.Lang, actor string, worker []string) (*Runner, error) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "posixlab-")
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
+	r := &Runner{Actor: actor, Lang: lang, Worker: worker, dir: dir}
+	r.WhyNot = r.tryIsolation()
+	r.Isolated = r.WhyNot == nil
+	return r, nil
+}
+
+// Close removes the runner's files, and ends what a worker that crashed may have left.
+func (r *Runner) Close() error {
+	err := target.KillDescendants()
+	os.RemoveAll(r.dir)
+	return err
+}
+
+// tryIsolation starts a worker that does nothing but bring its own loopback up.
+func (r *Runner) tryIsolation() error {
+	cmd := exec.Command(r.Worker[0], append(r.Worker[1:], probeArg)...)
+	cmd.SysProcAttr = isolated()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("a network namespace: %w %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// probeArg makes a worker only try the isolation.
+const probeArg = "-probe"
+
+// Probe is what a worker does that was started with probeArg.
+func Probe() int {
+	if err := loopbackUp(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return ExitInfra
+	}
+	return ExitPass
+}
+
+// isolated is how a process gets a network namespace of its own (network_namespaces(7)). Root may
+// have one; others may in a user namespace (user_namespaces(7)) in which they are who they are, with
+// the one capability that it takes to bring the loopback up.
+func isolated() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN}
+	}
+	return attr
+}
+
+// A Told is how a scenario is told while it runs.
+type Told struct {
+	Telling Telling
+	Pause   bool
+}
+
+// Run runs one scenario against one server. It always returns a result: what goes wrong with the
+// worker is an infra verdict.
+func (r *Runner) Run(ctx context.Context, sc *course.Scenario, server target.Command, told Told) Result {
+	start := time.Now()
+	result, err := r.work(ctx, sc, server, told)
+	if err != nil {
+		result = Result{Verdict: Infra, Reason: err.Error(), Seconds: time.Since(start).Seconds()}
+	}
+	result.Lab, result.Scenario, result.Max = sc.Lab.Name, sc.Name, sc.Points
+	switch result.Verdict {
+	case Pass:
+		result.Points = sc.Points
+	case Fail:
+		result.Hint, result.Slide = sc.Hint.In(r.Lang), sc.Lab.Slide
+	}
+	return result
+}
+
+// tooLong is when a worker that does not end by itself is ended. The guards within it end far
+// earlier.
+const tooLong = 10 * time.Minute
+
+func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Command, told Told) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, tooLong)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return Result{}, errInterrupted
+	}
+	r.mu.Lock()
+	r.n++
+	dir := filepath.Join(r.dir, fmt.Sprint(r.n))
+	r.mu.Unlock()
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return Result{}, err
+	}
+	defer os.RemoveAll(dir)
+
+	if server.TakesPort && r.Isolated {
+		server.TakesPort = false // the lecture's port is free there
+	}
+	j, err := json.Marshal(job{
+		Script: sc.Script, Server: server, Actor: r.Actor, Lang: r.Lang,
+		Telling: told.Telling, Coloured: r.Coloured, Pause: told.Pause,
+		Dir: dir, Isolated: r.Isolated,
+	})
+	if err != nil {
+		return Result{}, err
+	}
+
+	jobRead, jobWrite, err := os.Pipe()
+	if err != nil {
+		return Result{}, err
+	}
+	defer jobWrite.Close() // our end of the worker's life line
+	resultRead, resultWrite, err := os.Pipe()
+	if err != nil {
+		return Result{}, err
+	}
+	defer resultRead.Close()
+
+	var complaints bytes.Buffer
+	cmd := exec.Command(r.Worker[0], r.Worker[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, &complaints
+	cmd.ExtraFiles = []*os.File{jobRead, resultWrite} // jobFD and resultFD
+	if r.Isolated {
+		cmd.SysProcAttr = isolated()
+	}
+	err = cmd.Start()
+	jobRead.Close()     // the worker has its own copy
+	resultWrite.Close() // so that the end of the result is seen when the worker ends
+	if err != nil {
+		return Result{}, err
+	}
+	stop := context.AfterFunc(ctx, func() { jobWrite.Close() }) // the worker then ends all, and itself
+	defer stop()
+	if _, err := jobWrite.Write(append(j, '\n')); err != nil {
+		complaints.WriteString(err.Error())
+	}
+	answer, readErr := io.ReadAll(resultRead)
+	err = cmd.Wait()
+
+	var result Result
+	switch {
+	case ctx.Err() != nil:
+		return Result{}, errInterrupted
+	case err != nil:
+		return Result{}, fmt.Errorf("worker: %w %s", err, strings.TrimSpace(complaints.String()))
+	case readErr != nil:
+		return Result{}, readErr
+	}
+	return result, json.Unmarshal(answer, &result)
+}

@@ -1,0 +1,299 @@
+package grade
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/script"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// Telling says how much of a story is told on standard output.
+type Telling int
+
+const (
+	Silent Telling = iota
+	Whole          // every step with its dialogue and its evidence
+	Brief          // headings only
+)
+
+// A job is what a worker is asked for: one scenario against one server.
+type job struct {
+	Script   string
+	Server   target.Command
+	Actor    string
+	Lang     show.Lang
+	Telling  Telling
+	Coloured bool
+	Pause    bool   // wait for Enter before each step
+	Dir      string // an empty folder for the worker's files
+	Isolated bool   // in a network namespace of its own, whose loopback is still down
+}
+
+// The worker's descriptors, beside the standard ones. Its job comes on the first, whose other
+// end the runner holds as long as it lives: the end of it means that the runner is gone.
+const (
+	jobFD    = 3
+	resultFD = 4
+)
+
+// Worker is the program that runs one scenario. It ends all that the scenario started before it
+// ends itself, also when it is interrupted or the runner dies.
+func Worker() int {
+	keepToOurselves()
+	in := bufio.NewReader(os.NewFile(jobFD, "job"))
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "labs: worker: this command is for the runner's own use")
+		return ExitUsage
+	}
+	var j job
+	if err := json.Unmarshal(line, &j); err != nil {
+		fmt.Fprintln(os.Stderr, "labs: worker:", err)
+		return ExitUsage
+	}
+	w := &worker{job: j}
+	w.endEarly(in)
+	result := w.run()
+	w.ending.Lock()
+	if err := target.KillDescendants(); err != nil && result.Verdict != Infra {
+		result = Result{Verdict: Infra, Reason: err.Error()}
+	}
+	if err := json.NewEncoder(os.NewFile(resultFD, "result")).Encode(result); err != nil {
+		return ExitInfra
+	}
+	return ExitPass
+}
+
+// keepToOurselves makes every descriptor that we inherited close on exec: a server under test gets
+// only its standard ones, whatever make or a terminal had open.
+func keepToOurselves() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if fd, _ := strconv.Atoi(entry.Name()); fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+}
+
+type worker struct {
+	job
+	ending sync.Mutex // held by whoever ends the worker
+	story  *script.Story
+}
+
+// endEarly ends the worker when it gets a signal to end, or when the runner is gone. A server
+// cannot be started meanwhile: see target.Shut.
+func (w *worker) endEarly(runner io.Reader) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	gone := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, runner)
+		close(gone)
+	}()
+	go func() {
+		select {
+		case <-signals:
+		case <-gone:
+		}
+		w.ending.Lock()
+		target.Shut()
+		target.KillDescendants()
+		os.RemoveAll(w.Dir)
+		os.Remove(filepath.Dir(w.Dir)) // the runner's folder, if this was the last thing in it
+		os.Exit(ExitInt)
+	}()
+}
+
+// run runs the scenario. The runner adds what it knows to the result.
+func (w *worker) run() Result {
+	if err := w.prepare(); err != nil {
+		return Result{Verdict: Infra, Reason: err.Error()}
+	}
+	source, err := os.ReadFile(w.Script)
+	if err != nil {
+		return Result{Verdict: Infra, Reason: err.Error()}
+	}
+	path := filepath.Join(w.Dir, filepath.Base(w.Script))
+	if err := os.WriteFile(path, script.Prepare(source, w.Lang), 0o666); err != nil {
+		return Result{Verdict: Infra, Reason: err.Error()}
+	}
+
+	out := show.NewNarrator(os.Stdout, w.Lang, w.Coloured)
+	out.Brief = w.Telling == Brief
+	out.Mute(w.Telling == Silent)
+	if w.Pause {
+		out.Pause = pauser(os.Stdin, w.Lang)
+	}
+	params := script.Params(script.Options{Server: w.Server, Actor: w.Actor, Out: out},
+		func(s *script.Story) { w.story = s })
+	params.Files = []string{path}
+	params.WorkdirRoot = w.Dir
+
+	t := new(scriptT)
+	start := time.Now()
+	testscript.RunT(t, params)
+	result := w.verdict(t)
+	result.Seconds = time.Since(start).Seconds()
+	if result.Verdict == Pass {
+		out.EndStep()
+	} else {
+		out.FailStep()
+	}
+	w.locate(&result, t.log.String(), source)
+	return result
+}
+
+// prepare makes the process fit to run scripts outside of go test.
+func (w *worker) prepare() error {
+	if w.Isolated {
+		if err := loopbackUp(); err != nil {
+			return err
+		}
+	}
+	testing.Init() // testscript reads -test.short and its like
+	return flag.CommandLine.Parse(nil)
+}
+
+func (w *worker) verdict(t *scriptT) Result {
+	var outcome *script.Outcome
+	if w.story != nil {
+		outcome = w.story.Outcome
+	}
+	switch {
+	case t.skipped:
+		return Result{Verdict: Skip, Reason: t.reason}
+	case outcome != nil && outcome.Infra:
+		return Result{Verdict: Infra, Reason: outcome.Seen, Evidence: outcome.Evidence, Step: w.story.Heading()}
+	case outcome != nil:
+		return Result{Verdict: Fail, Step: w.story.Heading(), Expected: outcome.Expected,
+			Seen: outcome.Seen, Evidence: outcome.Evidence}
+	case t.failed: // a mistake in the script, or one of testscript's own commands
+		return Result{Verdict: Infra, Reason: lastLine(t.log.String())}
+	}
+	return Result{Verdict: Pass}
+}
+
+var failedAt = regexp.MustCompile(`(?m)^FAIL: .*:(\d+): `)
+
+// locate adds the line on which the script ended.
+func (w *worker) locate(r *Result, log string, source []byte) {
+	at := failedAt.FindStringSubmatch(log)
+	if at == nil || r.Verdict == Pass {
+		return
+	}
+	r.Line, _ = strconv.Atoi(at[1])
+	if lines := strings.Split(string(source), "\n"); r.Line >= 1 && r.Line <= len(lines) {
+		r.Command = lines[r.Line-1]
+	}
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// pauser returns what waits for Enter before each step. At the end of the input it stops waiting.
+func pauser(in io.Reader, lang show.Lang) func() {
+	lines := bufio.NewReader(in)
+	over := false
+	return func() {
+		if over {
+			return
+		}
+		fmt.Print("\n  " + show.Text{EN: "[Enter] ", ES: "[Enter] "}.In(lang))
+		_, err := lines.ReadString('\n')
+		over = err != nil
+	}
+}
+
+// loopbackUp brings the loopback interface of a new network namespace up, and then gives up the
+// capability for it, so that the server under test does not get it.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("socket: %w", err)
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
+		return fmt.Errorf("ioctl SIOCGIFFLAGS lo: %w", err)
+	}
+	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("ioctl SIOCSIFFLAGS lo: %w", err)
+	}
+	if os.Geteuid() == 0 {
+		return nil // root has all capabilities, in or out of a namespace
+	}
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("prctl PR_CAP_AMBIENT: %w", errno)
+	}
+	return nil
+}
+
+// scriptT is what testscript needs of a testing.T.
+type scriptT struct {
+	log             bytes.Buffer
+	failed, skipped bool
+	reason          string
+}
+
+func (t *scriptT) Skip(args ...any) {
+	t.skipped, t.reason = true, strings.TrimSpace(fmt.Sprint(args...))
+	runtime.Goexit()
+}
+
+func (t *scriptT) FailNow() {
+	t.failed = true
+	runtime.Goexit()
+}
+
+func (t *scriptT) Fatal(args ...any) {
+	t.Log(args...)
+	t.FailNow()
+}
+
+func (t *scriptT) Log(args ...any) { fmt.Fprintln(&t.log, args...) }
+func (t *scriptT) Parallel()       {}
+func (t *scriptT) Verbose() bool   { return false }
+
+// Run runs a script in a goroutine of its own, which FailNow and Skip can end.
+func (t *scriptT) Run(_ string, f func(testscript.T)) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(t)
+	}()
+	<-done
+}
+
+var errInterrupted = errors.New("interrupted")

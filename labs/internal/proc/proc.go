@@ -1,0 +1,224 @@
+// Package proc is the kernel's view of a process and its sockets, read from /proc (proc(5)).
+//
+// A process can go while it is being read: its files then fail with ENOENT or ESRCH, and both
+// are reported as ErrGone.
+package proc
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// ErrGone says that there is no such process (any more), not even as a zombie.
+var ErrGone = errors.New("no such process in /proc")
+
+// gone turns the two errnos of a process that is going into ErrGone.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return err
+}
+
+// Stat is what the kit needs of /proc/PID/stat.
+type Stat struct {
+	PID     int
+	Comm    string // the program's name, at most 15 bytes
+	State   string // R running, S sleeping, D waiting for a device, T stopped, Z zombie, …
+	Parent  int
+	Group   int // process group id
+	Session int
+	Ticks   uint   // of CPU time, in user and kernel mode
+	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
+}
+
+// ReadStat returns ErrGone if there is no such process.
+func ReadStat(pid int) (Stat, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return Stat{}, gone(err)
+	}
+	return readStat(p)
+}
+
+func readStat(p procfs.Proc) (Stat, error) {
+	st, err := p.Stat()
+	if err != nil {
+		return Stat{}, gone(err)
+	}
+	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.UTime + st.STime, st.Starttime}, nil
+}
+
+// All returns every process that /proc shows, by pid.
+func All() ([]Stat, error) {
+	procs, err := procfs.AllProcs()
+	if err != nil {
+		return nil, err
+	}
+	var all []Stat
+	for _, p := range procs {
+		switch st, err := readStat(p); err {
+		case nil:
+			all = append(all, st)
+		case ErrGone: // since the directory was read
+		default:
+			return nil, err
+		}
+	}
+	slices.SortFunc(all, func(a, b Stat) int { return cmp.Compare(a.PID, b.PID) })
+	return all, nil
+}
+
+// Children returns the processes whose parent is pid, zombies too, by pid.
+func Children(pid int) ([]Stat, error) {
+	all, err := All()
+	return slices.DeleteFunc(all, func(st Stat) bool { return st.Parent != pid }), err
+}
+
+// Tree returns root, if it is there, and all that descend from it, parents first.
+func Tree(root int) ([]Stat, error) {
+	all, err := All()
+	if err != nil {
+		return nil, err
+	}
+	var tree []Stat
+	in := map[int]bool{root: true}
+	for grew := true; grew; { // a child's pid can be smaller than its parent's
+		grew = false
+		for _, st := range all {
+			if st.PID == root && len(tree) == 0 || in[st.Parent] && !in[st.PID] {
+				in[st.PID] = true
+				tree = append(tree, st)
+				grew = true
+			}
+		}
+	}
+	return tree, nil
+}
+
+// Argv is the argument list of a process, from /proc/PID/cmdline: empty for a zombie.
+func Argv(pid int) ([]string, error) {
+	data, err := os.ReadFile(path(pid, "cmdline"))
+	if err != nil {
+		return nil, gone(err)
+	}
+	if len(data) == 0 {
+		return nil, nil
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00"), nil
+}
+
+// HasEnv reports whether a process was started with an environment variable of this value. Of
+// a process that may not be read, and of a zombie, the answer is no.
+func HasEnv(pid int, name, value string) bool {
+	data, err := os.ReadFile(path(pid, "environ"))
+	return err == nil && slices.Contains(strings.Split(string(data), "\x00"), name+"="+value)
+}
+
+// A Thread is an entry of /proc/PID/task.
+type Thread struct {
+	TID      int
+	State    string
+	Call     string // the system call that it is blocked in, as far as /proc tells; else ""
+	Switches int    // how often it has left a CPU, of its own accord or not
+}
+
+// Threads returns a process's threads, by id.
+func Threads(pid int) ([]Thread, error) {
+	entries, err := os.ReadDir(path(pid, "task"))
+	if err != nil {
+		return nil, gone(err)
+	}
+	var threads []Thread
+	for _, entry := range entries {
+		tid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		dir := path(pid, "task", entry.Name())
+		status, err := os.ReadFile(filepath.Join(dir, "status"))
+		if gone(err) == ErrGone {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		th := Thread{TID: tid}
+		for line := range strings.Lines(string(status)) {
+			key, value, _ := strings.Cut(line, ":")
+			value = strings.TrimSpace(value)
+			switch key {
+			case "State":
+				th.State = value[:1]
+			case "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches":
+				n, _ := strconv.Atoi(value)
+				th.Switches += n
+			}
+		}
+		call, err := os.ReadFile(filepath.Join(dir, "syscall")) // needs leave to trace it
+		if number, _, _ := strings.Cut(string(call), " "); err == nil {
+			th.Call = calls[number]
+		}
+		threads = append(threads, th)
+	}
+	if threads == nil {
+		return nil, ErrGone
+	}
+	return threads, nil
+}
+
+// calls names the system calls in which a server's thread waits. The numbers are the machine's.
+var calls = map[string]string{
+	strconv.Itoa(unix.SYS_ACCEPT):          "accept",
+	strconv.Itoa(unix.SYS_ACCEPT4):         "accept",
+	strconv.Itoa(unix.SYS_RECVFROM):        "recv",
+	strconv.Itoa(unix.SYS_RECVMSG):         "recvmsg",
+	strconv.Itoa(unix.SYS_READ):            "read",
+	strconv.Itoa(unix.SYS_SENDTO):          "send",
+	strconv.Itoa(unix.SYS_SENDMSG):         "sendmsg",
+	strconv.Itoa(unix.SYS_WRITE):           "write",
+	strconv.Itoa(unix.SYS_WAIT4):           "wait4",
+	strconv.Itoa(unix.SYS_WAITID):          "waitid",
+	strconv.Itoa(unix.SYS_FUTEX):           "futex",
+	strconv.Itoa(unix.SYS_EPOLL_PWAIT):     "epoll_wait",
+	strconv.Itoa(unix.SYS_PPOLL):           "poll",
+	strconv.Itoa(unix.SYS_PSELECT6):        "select",
+	strconv.Itoa(unix.SYS_NANOSLEEP):       "nanosleep",
+	strconv.Itoa(unix.SYS_CLOCK_NANOSLEEP): "nanosleep",
+	strconv.Itoa(unix.SYS_RT_SIGTIMEDWAIT): "sigwait",
+}
+
+// Descriptors maps each open descriptor of a process to what it refers to, as readlink(2) tells
+// it: "/dev/null", "pipe:[8123]", "socket:[8124]".
+func Descriptors(pid int) (map[int]string, error) {
+	dir := path(pid, "fd")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, gone(err)
+	}
+	fds := make(map[int]string)
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		if to, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
+			fds[fd] = to
+		}
+	}
+	return fds, nil
+}
+
+func path(pid int, elem ...string) string {
+	return filepath.Join(append([]string{"/proc", fmt.Sprint(pid)}, elem...)...)
+}

@@ -1,0 +1,138 @@
+package script
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/show"
+)
+
+// states names the letters of /proc/PID/stat.
+var states = map[string]show.Text{
+	"R": {EN: "R running", ES: "R en ejecución"},
+	"S": {EN: "S sleeping", ES: "S dormido"},
+	"D": {EN: "D waiting for a device", ES: "D esperando un dispositivo"},
+	"T": {EN: "T stopped", ES: "T detenido"},
+	"t": {EN: "t traced", ES: "t rastreado"},
+	"Z": {EN: "Z zombie", ES: "Z zombi"},
+	"X": {EN: "X dead", ES: "X muerto"},
+}
+
+func (s *Story) sayState(letter string) string {
+	if text, known := states[letter]; known {
+		return s.say(text)
+	}
+	return letter
+}
+
+// sockets shows the TCP sockets on the server's port: the listening one, then those that are
+// marked, then the rest.
+func (s *Story) sockets(marked func(proc.TCP) bool) (show.Table, error) {
+	t := show.Table{
+		Source: "/proc/net/tcp",
+		Head: []show.Text{
+			{EN: "local", ES: "local"}, {EN: "remote", ES: "remoto"}, {EN: "state", ES: "estado"},
+			{EN: "unread", ES: "sin leer"}, {EN: "inode", ES: "inodo"}, {EN: "process:fd", ES: "proceso:fd"}},
+		Marked: make(map[int]bool),
+	}
+	table, err := proc.TCPTable()
+	if err != nil {
+		return t, err
+	}
+	tree, err := s.run.Tree()
+	if err != nil {
+		return t, err
+	}
+	holders := proc.Holders(tree)
+	port := uint16(s.server.Port)
+	table = slices.DeleteFunc(table, func(e proc.TCP) bool {
+		return port == 0 || e.Local.Port() != port && e.Remote.Port() != port
+	})
+	if marked != nil {
+		slices.SortStableFunc(table, func(a, b proc.TCP) int { return rank(a, marked) - rank(b, marked) })
+	}
+	for _, e := range table {
+		if len(t.Rows) == mostRows {
+			t.More = len(table) - mostRows
+			break
+		}
+		if marked != nil && marked(e) {
+			t.Marked[len(t.Rows)] = true
+		}
+		remote := e.Remote.String()
+		if e.State == proc.Listen {
+			remote = "*"
+		}
+		t.Rows = append(t.Rows, []string{e.Local.String(), remote, e.State.String(),
+			fmt.Sprint(e.RecvQueue), fmt.Sprint(e.Inode), s.holder(e, holders)})
+	}
+	return t, nil
+}
+
+// rank puts the listening socket first, then what is marked.
+func rank(t proc.TCP, marked func(proc.TCP) bool) int {
+	switch {
+	case t.State == proc.Listen:
+		return 0
+	case marked(t):
+		return 1
+	}
+	return 2
+}
+
+// holder says whose a socket is: a descriptor of the server's, a client of the script's, or
+// nobody's.
+func (s *Story) holder(t proc.TCP, holders map[uint64][]proc.Holder) string {
+	if t.Inode == 0 {
+		return s.say(show.Text{EN: "(kernel)", ES: "(kernel)"})
+	}
+	for _, c := range s.conns {
+		if (end{c, false}).matches(t, 0) {
+			return c.name
+		}
+	}
+	var who []string
+	for _, h := range holders[t.Inode] {
+		if h.PID == s.server.PID {
+			who = append(who, s.say(show.Text{EN: "server:%d", ES: "servidor:%d"}, h.FD))
+		} else {
+			who = append(who, fmt.Sprintf("%d:%d", h.PID, h.FD))
+		}
+	}
+	if who == nil {
+		return "?"
+	}
+	return strings.Join(who, " ")
+}
+
+// threadTable groups a process's threads by what they do.
+func (s *Story) threadTable(pid int, threads []proc.Thread) show.Table {
+	t := show.Table{
+		Source: fmt.Sprintf("/proc/%d/task", pid),
+		Head: []show.Text{
+			{EN: "threads", ES: "hilos"}, {EN: "state", ES: "estado"}, {EN: "blocked in", ES: "bloqueados en"}},
+	}
+	type group struct{ state, call string }
+	count := make(map[group]int)
+	for _, th := range threads {
+		count[group{th.State, th.Call}]++
+	}
+	var groups []group
+	for g := range count {
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, func(a, b group) int {
+		return cmp.Or(count[b]-count[a], strings.Compare(a.call, b.call), strings.Compare(a.state, b.state))
+	})
+	for _, g := range groups {
+		call := g.call
+		if call == "" {
+			call = "-"
+		}
+		t.Rows = append(t.Rows, []string{fmt.Sprint(count[g]), s.sayState(g.state), call})
+	}
+	return t
+}

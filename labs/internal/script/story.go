@@ -1,0 +1,306 @@
+// Package script has the commands of a lab's scripts: what a story can do to a server, and what
+// it can have the kernel show. Scripts are testscript's (txtar); a heading that begins with "#" in
+// column 0 opens a step, and the line "#es" under it says the same in Spanish.
+package script
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// Options are what a story is told with.
+type Options struct {
+	Server target.Command
+	Actor  string         // the actor program, which scripts put on the server's PATH
+	Out    *show.Narrator // tells the story as it happens
+}
+
+// A Story is one scenario while it runs.
+type Story struct {
+	Options
+	run     *target.Run
+	server  *target.Server // the one that was started last; nil before
+	work    string         // $WORK
+	env     []string       // what servers are started with
+	conns   []*conn        // those that are open, in the order of their opening
+	past    []*conn        // those that the client hung up
+	logs    []string       // a file for each server that was started
+	actors  map[string]*actor
+	end     []byte // what the server answers to the request that marks a reply's end; nil: not known
+	heading string
+	pending pending
+
+	// Outcome is why the story ended early; nil if it did not.
+	Outcome *Outcome
+}
+
+// An Outcome says why a story ended early.
+type Outcome struct {
+	Infra    bool   // the kit or the machine failed, and not the server
+	Expected string // in the reader's language, as are all of these
+	Seen     string
+	Evidence []string // lines, from the kernel and from the server's own output
+}
+
+// storyKey finds the Story in a TestScript's values.
+type storyKey struct{}
+
+// Params returns what testscript needs to run a script as a story. Told receives each story as
+// its script begins; it may be nil. After the script, the story's processes are ended.
+func Params(opt Options, told func(*Story)) testscript.Params {
+	cmds := make(map[string]func(*testscript.TestScript, bool, []string))
+	for _, c := range Vocabulary() {
+		cmds[c.Name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			ts.Value(storyKey{}).(*Story).do(ts, c, neg, args)
+		}
+	}
+	cmds[stepCommand] = func(ts *testscript.TestScript, neg bool, args []string) {
+		ts.Value(storyKey{}).(*Story).step(args)
+	}
+	return testscript.Params{
+		Cmds:                cmds,
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			s, err := newStory(opt, env)
+			if err != nil {
+				return err
+			}
+			env.Values[storyKey{}] = s
+			env.Defer(s.close)
+			if told != nil {
+				told(s)
+			}
+			return nil
+		},
+	}
+}
+
+func newStory(opt Options, env *testscript.Env) (*Story, error) {
+	run, err := target.NewRun()
+	if err != nil {
+		return nil, err
+	}
+	s := &Story{Options: opt, run: run, work: env.WorkDir, actors: make(map[string]*actor)}
+	bin := filepath.Join(s.work, "bin")
+	if err := os.Mkdir(bin, 0o777); err != nil {
+		return nil, err
+	}
+	env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
+	s.env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains([]string{"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES"}, name)
+	})
+	locale := "C.UTF-8"
+	if s.Out.Lang == show.Spanish {
+		locale = "es_MX.UTF-8"
+	}
+	s.env = append(s.env, "PATH="+env.Getenv("PATH"), "LANG="+locale)
+	return s, nil
+}
+
+// close ends all that the story started.
+func (s *Story) close() {
+	s.showPending()
+	for _, c := range s.conns {
+		c.tcp.Close()
+	}
+	if _, err := s.run.End(); err != nil && s.Outcome == nil {
+		s.Outcome = &Outcome{Infra: true, Seen: err.Error()}
+	}
+	for _, a := range s.actors {
+		a.fifo.Close()
+	}
+}
+
+// Interrupt ends the story's processes from another goroutine, and keeps it from starting more.
+func (s *Story) Interrupt() { s.run.End() }
+
+// A failure ends a story: what a command expected, and what it saw instead.
+type failure struct {
+	expected, seen string
+}
+
+func (f *failure) Error() string { return "expected " + f.expected + "; saw " + f.seen }
+
+// misuse is a script's own mistake.
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+
+// do runs one command, and ends the story if it fails.
+func (s *Story) do(ts *testscript.TestScript, c Command, neg bool, args []string) {
+	if c.Name != "socket" {
+		s.showPending()
+	}
+	err := s.try(ts, c, neg, args)
+	if err == nil {
+		return
+	}
+	s.Outcome = s.explain(err)
+	ts.Fatalf("%v", err)
+}
+
+// try runs one command.
+func (s *Story) try(ts *testscript.TestScript, c Command, neg bool, args []string) error {
+	if neg && !c.Not {
+		return misuse("unsupported: ! " + c.Name)
+	}
+	err := c.run(s, &call{ts: ts, neg: neg, args: args})
+	if m, ok := errors.AsType[misuse](err); ok {
+		return misuse(fmt.Sprintf("%s (usage: %s %s)", m, c.Name, c.Args))
+	}
+	return err
+}
+
+// explain turns a command's error into an outcome. Whatever is neither the server's failure nor
+// its hang is the machine's, or the kit's.
+func (s *Story) explain(err error) *Outcome {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
+	}
+	return &Outcome{Infra: true, Seen: err.Error(), Evidence: s.evidence()}
+}
+
+// A call is one use of a command.
+type call struct {
+	ts   *testscript.TestScript
+	neg  bool
+	args []string
+}
+
+// await waits for a condition. If it does not come true, the failure says what was expected,
+// and seen is asked what there is instead.
+func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
+	err := s.run.Await(wake, cond)
+	if hang, ok := errors.AsType[*target.Hang](err); ok {
+		return &failure{expected, seen() + " (" + s.sayHang(hang) + ")"}
+	}
+	return err
+}
+
+func (s *Story) sayHang(h *target.Hang) string {
+	if h.Quiet {
+		return s.say(show.Text{
+			EN: "all of the server's threads sleep, nothing is on its way",
+			ES: "todos los hilos del servidor duermen, no viene nada en camino"})
+	}
+	return s.say(show.Text{
+		EN: "after %s",
+		ES: "después de %s"}, show.Duration(h.After))
+}
+
+// say says a text in the reader's language.
+func (s *Story) say(t show.Text, args ...any) string { return t.In(s.Out.Lang, args...) }
+
+// fails makes a failure out of two texts without arguments.
+func (s *Story) fails(expected, seen show.Text) error {
+	return &failure{s.say(expected), s.say(seen)}
+}
+
+// stepCommand is what Prepare makes of a heading.
+const stepCommand = "step"
+
+var heading = regexp.MustCompile(`^#(?:(es) |\s*)(.*)$`)
+
+// Prepare turns each heading of a script into a command that shows it, in the reader's language,
+// as the step begins. Every line keeps its number.
+func Prepare(txtar []byte, lang show.Lang) []byte {
+	text, files, found := strings.Cut(string(txtar), "\n-- ")
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		head := heading.FindStringSubmatch(line)
+		if head == nil || head[1] != "" {
+			continue
+		}
+		said := head[2]
+		if i+1 < len(lines) {
+			if es := heading.FindStringSubmatch(lines[i+1]); es != nil && es[1] == "es" && lang == show.Spanish {
+				said = es[2]
+			}
+		}
+		lines[i] = fmt.Sprintf("%s '%s'", stepCommand, strings.ReplaceAll(said, "'", "''"))
+	}
+	text = strings.Join(lines, "\n")
+	if found {
+		text += "\n-- " + files
+	}
+	return []byte(text)
+}
+
+// step begins a step of the story.
+func (s *Story) step(args []string) {
+	s.showPending()
+	s.heading = strings.Join(args, " ")
+	s.Out.Step(s.heading)
+}
+
+// A pending table of sockets waits for the next command: a second look at the sockets within a
+// step replaces it, and marks its row beside the others.
+type pending struct {
+	table *show.Table
+	ends  []end
+}
+
+func (s *Story) showPending() {
+	if s.pending.table != nil {
+		s.Out.Evidence(*s.pending.table)
+	}
+	s.pending = pending{}
+}
+
+// Heading is the step that the story is in, or ended in.
+func (s *Story) Heading() string { return s.heading }
+
+// evidence is what the kernel and the server's own output say at this moment, for a report.
+func (s *Story) evidence() (lines []string) {
+	if s.server == nil {
+		return nil
+	}
+	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
+		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
+	}
+	if table, err := s.sockets(nil); err == nil {
+		lines = append(lines, table.Lines(s.Out.Lang)...)
+	}
+	if data, err := os.ReadFile(s.server.Log); err == nil && len(data) > 0 {
+		said := strings.Split(strings.TrimSpace(string(data)), "\n")
+		lines = append(lines, s.say(show.Text{EN: "the server's own output", ES: "lo que escribió el servidor"}))
+		for _, line := range said[max(0, len(said)-6):] {
+			lines = append(lines, "  "+show.Printable(line))
+		}
+	}
+	return lines
+}
+
+// processTable shows processes as ps would.
+func (s *Story) processTable(tree []proc.Stat) show.Table {
+	t := show.Table{
+		Source: "/proc/PID/stat",
+		Head: []show.Text{
+			{EN: "pid", ES: "pid"}, {EN: "parent", ES: "padre"},
+			{EN: "state", ES: "estado"}, {EN: "program", ES: "programa"}},
+	}
+	for i, st := range tree {
+		if i == mostRows {
+			t.More = len(tree) - mostRows
+			break
+		}
+		t.Rows = append(t.Rows, []string{fmt.Sprint(st.PID), fmt.Sprint(st.Parent), s.sayState(st.State), st.Comm})
+	}
+	return t
+}
+
+// mostRows is how many rows of evidence are shown.
+const mostRows = 6

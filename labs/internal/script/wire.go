@@ -1,0 +1,341 @@
+package script
+
+import (
+	"flag"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/show"
+)
+
+func (s *Story) cmdConnect(c *call) error {
+	var n int
+	if err := c.flags(func(f *flag.FlagSet) { f.IntVar(&n, "n", 0, "") }, 1, -1); err != nil {
+		return err
+	}
+	for _, name := range c.args {
+		names := []string{name}
+		if n > 0 {
+			names = nil
+			for i := range n {
+				names = append(names, fmt.Sprint(name, i+1))
+			}
+		}
+		for i, name := range names {
+			if err := s.dial(name); err != nil {
+				return err
+			}
+			if i < 2 || i == len(names)-1 {
+				conn := s.conn(name)
+				s.Out.Closes(name, show.Text{
+					EN: fmt.Sprintf("connected, %s to %s", conn.local, conn.remote),
+					ES: fmt.Sprintf("conexión de %s a %s", conn.local, conn.remote)})
+			}
+			if i == 2 && len(names) > 3 {
+				s.Out.Note(show.Text{EN: "… %d more", ES: "… %d más"}, len(names)-3)
+			}
+		}
+	}
+	return nil
+}
+
+// A request is what send and ask put on the wire.
+type request struct {
+	raw, bytewise bool
+	pad           int
+	text          string
+}
+
+func (r *request) flags(f *flag.FlagSet) {
+	f.BoolVar(&r.raw, "raw", false, "")
+	f.IntVar(&r.pad, "pad", 0, "")
+}
+
+// bytes is the request as it is sent.
+func (r *request) bytes() ([]byte, error) {
+	if r.raw {
+		text, err := strconv.Unquote(`"` + strings.ReplaceAll(r.text, `"`, `\"`) + `"`)
+		if err != nil {
+			return nil, misuse("bad escape in " + r.text)
+		}
+		return []byte(text), nil
+	}
+	return []byte(r.text + strings.Repeat(" ", max(0, r.pad-len(r.text))) + "\n"), nil
+}
+
+// shown is the request as it is told.
+func (r *request) shown() string {
+	switch {
+	case r.raw:
+		return "'" + r.text + "'"
+	case r.pad > 0:
+		return fmt.Sprintf("%s␣␣␣… (%s bytes)", r.text, show.Thousands(r.pad))
+	case r.text == "":
+		return "⏎"
+	}
+	return r.text
+}
+
+func (s *Story) send(name string, r request) error {
+	conn, err := s.need(name)
+	if err != nil {
+		return err
+	}
+	data, err := r.bytes()
+	if err != nil {
+		return err
+	}
+	s.Out.Sends(name, r.shown())
+	if !r.bytewise {
+		return s.write(conn, data)
+	}
+	for i := range data {
+		if err := s.write(conn, data[i:i+1]); err != nil {
+			return err
+		}
+		if err := s.consumed(conn); err != nil {
+			return err
+		}
+	}
+	s.Out.Note(show.Text{
+		EN: "%d segments of one byte, each read by the server before the next was sent",
+		ES: "%d segmentos de un byte; el servidor leyó cada uno antes de que saliera el siguiente"}, len(data))
+	return nil
+}
+
+func (s *Story) cmdSend(c *call) error {
+	var r request
+	err := c.flags(func(f *flag.FlagSet) {
+		r.flags(f)
+		f.BoolVar(&r.bytewise, "bytewise", false, "")
+	}, 2, 2)
+	if err != nil {
+		return err
+	}
+	r.text = c.args[1]
+	return s.send(c.args[0], r)
+}
+
+// A check is what a reply must look like.
+type check struct {
+	pattern string // "" is any
+	neg     bool
+	count   int // how often, exactly; 0: at least once
+}
+
+func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
+	if want.pattern == "" {
+		return nil
+	}
+	re, err := regexp.Compile(want.pattern)
+	if err != nil {
+		return misuse(err.Error())
+	}
+	found := len(re.FindAllIndex(reply, -1))
+	ok := found > 0
+	expected := s.say(show.Text{EN: "a reply that matches %s", ES: "una respuesta que coincida con %s"}, want.pattern)
+	switch {
+	case want.neg:
+		ok = !ok
+		expected = s.say(show.Text{EN: "a reply that does not match %s", ES: "una respuesta que no coincida con %s"}, want.pattern)
+	case want.count > 0:
+		ok = found == want.count
+		expected = s.say(show.Text{EN: "%d answers that match %s", ES: "%d respuestas que coincidan con %s"}, want.count, want.pattern)
+	}
+	if !ok {
+		seen := excerpt(reply)
+		if want.count > 0 {
+			seen = s.say(show.Text{EN: "%d: %s", ES: "%d: %s"}, found, seen)
+		}
+		return &failure{expected, seen}
+	}
+	if groups := re.FindSubmatch(reply); groups != nil {
+		conn.captured = make(map[string]string)
+		for i, name := range re.SubexpNames() {
+			if name != "" {
+				conn.captured[name] = string(groups[i])
+				c.ts.Setenv(name, string(groups[i]))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Story) cmdReply(c *call) error {
+	want := check{neg: c.neg}
+	var eof bool
+	err := c.flags(func(f *flag.FlagSet) {
+		f.BoolVar(&eof, "eof", false, "")
+		f.IntVar(&want.count, "count", 0, "")
+	}, 1, 2)
+	if err != nil {
+		return err
+	}
+	conn, err := s.need(c.args[0])
+	if err != nil {
+		return err
+	}
+	read := s.reply
+	if eof {
+		read = s.replyToEOF
+	}
+	reply, err := read(conn)
+	if err != nil {
+		return err
+	}
+	s.Out.Hears(conn.name, reply)
+	if len(c.args) == 2 {
+		want.pattern = c.args[1]
+	}
+	return s.check(c, conn, reply, want)
+}
+
+func (s *Story) cmdAsk(c *call) error {
+	var r request
+	times := 1
+	err := c.flags(func(f *flag.FlagSet) {
+		r.flags(f)
+		f.IntVar(&times, "times", 1, "")
+	}, 2, 3)
+	if err != nil {
+		return err
+	}
+	r.text = c.args[1]
+	want := check{neg: c.neg}
+	if len(c.args) == 3 {
+		want.pattern = c.args[2]
+	}
+	conn, err := s.need(c.args[0])
+	if err != nil {
+		return err
+	}
+	was := s.Out.Mute(false)
+	defer s.Out.Mute(was)
+	for i := range times {
+		s.Out.Mute(was || i > 0)
+		if err := s.send(conn.name, r); err != nil {
+			return err
+		}
+		reply, err := s.reply(conn)
+		if err != nil {
+			return err
+		}
+		s.Out.Hears(conn.name, reply)
+		if err := s.check(c, conn, reply, want); err != nil {
+			return err
+		}
+	}
+	if s.Out.Mute(was); times > 1 {
+		s.Out.Note(show.Text{EN: "… and %d times more", ES: "… y %d veces más"}, times-1)
+	}
+	return nil
+}
+
+func (s *Story) cmdEOF(c *call) error {
+	if len(c.args) != 1 {
+		return misuse("wrong number of arguments")
+	}
+	conn, err := s.need(c.args[0])
+	if err != nil {
+		return err
+	}
+	last, err := s.replyToEOF(conn)
+	if err != nil {
+		return err
+	}
+	if len(last) > 0 {
+		s.Out.Hears(conn.name, last)
+	}
+	s.Out.Closes(conn.name, show.Text{
+		EN: "the server closed: recv returns 0",
+		ES: "el servidor cerró: recv devuelve 0"})
+	return nil
+}
+
+func (s *Story) cmdHangup(c *call) error {
+	var half, reset bool
+	err := c.flags(func(f *flag.FlagSet) {
+		f.BoolVar(&half, "half", false, "")
+		f.BoolVar(&reset, "reset", false, "")
+	}, 1, 1)
+	if err != nil {
+		return err
+	}
+	conn, err := s.need(c.args[0])
+	if err != nil {
+		return err
+	}
+	if half {
+		s.Out.Closes(conn.name, show.Text{
+			EN: "shutdown(SHUT_WR): nothing more to say, still listening",
+			ES: "shutdown(SHUT_WR): ya no dice nada, pero sigue escuchando"})
+		if err := conn.tcp.CloseWrite(); err != unix.ENOTCONN {
+			return err
+		}
+		return nil
+	}
+	what := show.Text{EN: "close", ES: "close"}
+	if reset {
+		what = show.Text{EN: "reset (RST)", ES: "corte (RST)"}
+		if err := conn.tcp.SetLinger(0); err != nil {
+			return err
+		}
+	}
+	s.Out.Closes(conn.name, what)
+	s.forget(conn)
+	s.past = append(s.past, conn)
+	return conn.tcp.Close()
+}
+
+var placeholder = regexp.MustCompile(`\{(\w*)\}`)
+
+func (s *Story) cmdEach(c *call) error {
+	if len(c.args) < 2 {
+		return misuse("wrong number of arguments")
+	}
+	prefix, name := c.args[0], c.args[1]
+	var command Command
+	for _, known := range Vocabulary() {
+		if known.Name == name {
+			command = known
+		}
+	}
+	if command.run == nil {
+		return misuse("each cannot run " + name)
+	}
+	var names []string
+	for _, conn := range s.conns {
+		if strings.HasPrefix(conn.name, prefix) {
+			names = append(names, conn.name)
+		}
+	}
+	if len(names) == 0 {
+		return misuse("no connection's name begins with " + prefix)
+	}
+	was := s.Out.Mute(false)
+	defer s.Out.Mute(was)
+	for i, name := range names {
+		conn := s.conn(name)
+		args := make([]string, len(c.args)-2)
+		for j, arg := range c.args[2:] {
+			args[j] = placeholder.ReplaceAllStringFunc(arg, func(p string) string {
+				if p == "{}" {
+					return name
+				}
+				return conn.captured[p[1:len(p)-1]]
+			})
+		}
+		s.Out.Mute(was || i > 1 && i < len(names)-1)
+		if err := s.try(c.ts, command, c.neg, args); err != nil {
+			return err
+		}
+		if i == 1 && len(names) > 3 {
+			s.Out.Note(show.Text{EN: "… %d more", ES: "… %d más"}, len(names)-3)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package target
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"posixlab/labs/internal/proc"
+)
+
+// How long to wait for what may never come. Neither decides a verdict of a server that works: a
+// guard only catches a hang.
+const (
+	guard = 10 * time.Second // on an idle machine; longer on a busy one
+	quiet = 2 * time.Second  // how long a server must have stood still to be called stuck
+)
+
+// A Hang says that what was waited for did not come.
+type Hang struct {
+	After time.Duration
+	Quiet bool // none of the server's threads ran during the last two seconds
+}
+
+func (h *Hang) Error() string {
+	if h.Quiet {
+		return fmt.Sprintf("the server stood still for %s", quiet)
+	}
+	return fmt.Sprintf("nothing for %s", h.After.Round(time.Second))
+}
+
+// Await waits until cond reports true or fails. It looks again whenever wake, which may be nil,
+// says that something came, and every few milliseconds. It returns a Hang when the guard ran
+// out, or earlier when the server stands still: all its threads asleep, and not one of them has
+// had a CPU for two seconds, so that nothing is on its way.
+func (r *Run) Await(wake <-chan struct{}, cond func() (bool, error)) error {
+	start := time.Now()
+	still := stillness{run: r, since: start, next: start.Add(lookEvery)}
+	return poll(wake, func() (bool, error) {
+		if done, err := cond(); done || err != nil {
+			return done, err
+		}
+		waited := time.Since(start)
+		if isQuiet, err := still.for2s(); err != nil {
+			return false, err
+		} else if isQuiet {
+			return cond2(cond, &Hang{waited, true})
+		}
+		if waited > time.Duration(load()*float64(guard)) {
+			return cond2(cond, &Hang{waited, false})
+		}
+		return false, nil
+	})
+}
+
+// cond2 looks a last time, since the condition may have come true while we looked elsewhere.
+func cond2(cond func() (bool, error), hang *Hang) (bool, error) {
+	if done, err := cond(); done || err != nil {
+		return done, err
+	}
+	return false, hang
+}
+
+// poll calls look until it reports true or fails. There is no event for most of what /proc shows:
+// looking again is the only way, at first after a fifth of a millisecond, then less often.
+func poll(wake <-chan struct{}, look func() (bool, error)) error {
+	interval := 200 * time.Microsecond
+	for {
+		if done, err := look(); done || err != nil {
+			return err
+		}
+		select {
+		case <-wake:
+		case <-time.After(interval):
+			interval = min(interval*3/2, 10*time.Millisecond)
+		}
+	}
+}
+
+// load is how many processes want each CPU, at least 1 and at most 20, from /proc/loadavg: the
+// larger of the last minute's average and of those that can run right now.
+func load() float64 {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 1
+	}
+	var minute, other float64
+	var running, all int
+	fmt.Sscanf(strings.TrimSpace(string(data)), "%f %f %f %d/%d", &minute, &other, &other, &running, &all)
+	return min(20, max(1, minute, float64(running))/float64(runtime.NumCPU())+1)
+}
+
+// lookEvery is how often stillness looks: a look costs a read of every thread's status.
+const lookEvery = 100 * time.Millisecond
+
+// stillness watches whether any thread of the run gets to run.
+type stillness struct {
+	run   *Run
+	next  time.Time // when to look again
+	since time.Time // no change since
+	print string    // what the threads looked like then
+}
+
+func (s *stillness) for2s() (bool, error) {
+	now := time.Now()
+	if now.Before(s.next) {
+		return false, nil
+	}
+	s.next = now.Add(lookEvery)
+	tree, err := s.run.Tree()
+	if err != nil {
+		return false, err
+	}
+	var print strings.Builder
+	for _, st := range tree {
+		threads, err := proc.Threads(st.PID)
+		if err == proc.ErrGone {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		for _, th := range threads {
+			if th.State == "R" || th.State == "D" {
+				th.Switches = -int(now.UnixNano()) // it runs, or is about to
+			}
+			fmt.Fprintln(&print, th.TID, th.State, th.Switches)
+		}
+	}
+	if print.String() != s.print {
+		s.print, s.since = print.String(), now
+	}
+	return now.Sub(s.since) >= quiet, nil
+}

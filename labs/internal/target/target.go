@@ -1,0 +1,304 @@
+// Package target starts the server under test, waits for what it does, and ends it together with
+// everything that it left behind. It knows a server by its command, its socket and its entries
+// in /proc: any server, in any language.
+package target
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/proc"
+)
+
+// A Command is how a server is started.
+type Command struct {
+	Argv []string
+	Dir  string // working directory; "" is the caller's
+
+	// TakesPort is true of the kit's own server: it is started with -port N, where N is 0 or the
+	// port that it had before. Other servers choose their port themselves, or have it built in.
+	TakesPort bool
+}
+
+// mark is the environment variable that names the run which a process belongs to.
+const mark = "POSIXLAB_RUN"
+
+// A Run owns the processes of one scenario: those that carry its mark in their environment, that
+// are in a session of one of its servers, or that descend from either.
+type Run struct {
+	id string
+
+	mu       sync.Mutex
+	sessions map[int]bool     // session ids: each server leads one
+	started  map[int]bool     // servers that are ours to wait for, and not yet collected
+	marked   map[process]bool // whether a process carries the mark: asked only once
+	ended    bool
+}
+
+// A process is told from a later one of the same pid by its start.
+type process struct {
+	pid   int
+	start uint64
+}
+
+// NewRun makes the calling process a child subreaper (PR_SET_CHILD_SUBREAPER(2const)), so that
+// what a server leaves behind becomes our child, and not init's.
+func NewRun() (*Run, error) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
+	}
+	return &Run{
+		id:       rand.Text(),
+		sessions: make(map[int]bool),
+		started:  make(map[int]bool),
+		marked:   make(map[process]bool),
+	}, nil
+}
+
+// A Server is one that was started, and perhaps has ended.
+type Server struct {
+	Root   int           // the process that was started
+	PID    int           // the process that owns the listening socket: Root, or a descendant
+	Port   int           // the port that it listens on
+	Log    string        // the file with its standard output and standard error
+	Exited chan struct{} // closed once Root has ended and was collected
+	Status unix.WaitStatus
+}
+
+// ErrEnded is Start's error after End.
+var ErrEnded = errors.New("the run has ended")
+
+// Start starts a server in a session of its own, with its output in the file log. The
+// environment is env, and the run's mark. It does not wait for the server to listen.
+func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
+	shut.RLock()
+	defer shut.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return nil, ErrEnded
+	}
+	name, err := lookPath(cmd)
+	if err != nil {
+		return nil, err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+
+	var p *os.Process
+	onSpawner(func() {
+		p, err = os.StartProcess(name, cmd.Argv, &os.ProcAttr{
+			Dir:   cmd.Dir,
+			Env:   append(slices.Clone(env), mark+"="+r.id),
+			Files: []*os.File{null, out, out},
+			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Root: p.Pid, PID: p.Pid, Log: log, Exited: make(chan struct{})}
+	r.sessions[p.Pid] = true
+	r.started[p.Pid] = true
+	go func() {
+		state, err := p.Wait()
+		if err == nil {
+			s.Status = unix.WaitStatus(state.Sys().(syscall.WaitStatus))
+		}
+		r.mu.Lock()
+		delete(r.started, p.Pid)
+		r.mu.Unlock()
+		close(s.Exited)
+	}()
+	return s, nil
+}
+
+func lookPath(cmd Command) (string, error) {
+	if len(cmd.Argv) == 0 {
+		return "", errors.New("no command was given")
+	}
+	if name := cmd.Argv[0]; strings.Contains(name, "/") && !filepath.IsAbs(name) {
+		return filepath.Join(cmd.Dir, name), nil
+	}
+	return exec.LookPath(cmd.Argv[0])
+}
+
+// spawner is the thread that starts all servers. It never ends before the process does, since
+// the kernel sends a child its Pdeathsig when the thread that made it ends (prctl(2)).
+var spawner = sync.OnceValue(func() chan func() {
+	work := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range work {
+			f()
+		}
+	}()
+	return work
+})
+
+func onSpawner(f func()) {
+	done := make(chan struct{})
+	spawner() <- func() { f(); close(done) }
+	<-done
+}
+
+// Listening reports whether the server owns a socket in LISTEN, and then knows its PID and Port.
+func (r *Run) Listening(s *Server) (bool, error) {
+	tree, err := r.Tree()
+	if err != nil {
+		return false, err
+	}
+	table, err := proc.TCPTable()
+	if err != nil {
+		return false, err
+	}
+	holders := proc.Holders(tree)
+	for _, sock := range table {
+		if h := holders[sock.Inode]; sock.State == proc.Listen && len(h) > 0 && r.descends(tree, h[0].PID, s.Root) {
+			s.PID, s.Port = h[0].PID, int(sock.Local.Port())
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// Descends reports whether anything that descends from a server lives, now that its first process
+// has ended.
+func (r *Run) Descends(s *Server) (bool, error) {
+	tree, err := r.Tree()
+	return slices.ContainsFunc(tree, func(st proc.Stat) bool { return st.Session == s.Root && st.PID != s.Root }), err
+}
+
+// descends reports whether pid is root or one of its descendants.
+func (r *Run) descends(tree []proc.Stat, pid, root int) bool {
+	for pid != root {
+		i := slices.IndexFunc(tree, func(st proc.Stat) bool { return st.PID == pid })
+		if i < 0 {
+			return false
+		}
+		pid = tree[i].Parent
+	}
+	return true
+}
+
+// Tree returns the run's processes, by pid, and collects those that were left to us as zombies.
+func (r *Run) Tree() ([]proc.Stat, error) {
+	all, err := proc.All()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	parent := make(map[int]int)
+	for _, st := range all {
+		parent[st.PID] = st.Parent
+	}
+	ours := make(map[int]bool)
+	for _, st := range all {
+		ours[st.PID] = r.sessions[st.Session] || r.carriesMark(st)
+	}
+	var tree []proc.Stat
+	for _, st := range all {
+		mine := false
+		for pid := st.PID; pid > 1 && !mine; pid = parent[pid] {
+			mine = ours[pid]
+		}
+		switch {
+		case !mine:
+		case st.State == "Z" && st.Parent == os.Getpid() && !r.started[st.PID]:
+			unix.Wait4(st.PID, nil, unix.WNOHANG, nil) // an orphan's end: nobody else waits for it
+		default:
+			tree = append(tree, st)
+		}
+	}
+	return tree, nil
+}
+
+// carriesMark reports whether a process was started with the run's mark in its environment. What
+// a process answers first, it answers always, but for what we start ourselves: that is in a
+// session that we know.
+func (r *Run) carriesMark(st proc.Stat) bool {
+	key := process{st.PID, st.Start}
+	carries, asked := r.marked[key]
+	if !asked {
+		carries = proc.HasEnv(st.PID, mark, r.id)
+		r.marked[key] = carries
+	}
+	return carries
+}
+
+// End kills the run's processes until none is left, collects them, and returns those that it
+// found alive. Nothing can be started afterwards. It may be called again.
+func (r *Run) End() (found []proc.Stat, err error) {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	seen := make(map[int]bool)
+	err = poll(nil, func() (bool, error) {
+		tree, err := r.Tree()
+		if err != nil {
+			return false, err
+		}
+		for _, st := range tree {
+			if st.State == "Z" {
+				continue // its parent is about to be killed, and then it is ours
+			}
+			if !seen[st.PID] {
+				seen[st.PID] = true
+				found = append(found, st)
+			}
+			unix.Kill(st.PID, unix.SIGKILL)
+		}
+		return len(tree) == 0, nil
+	})
+	return found, err
+}
+
+// shut is set once nothing may be started any more, in no run.
+var shut sync.RWMutex
+
+// Shut keeps every run from starting anything, for good. It returns once no start is under way.
+func Shut() { shut.Lock() }
+
+// KillDescendants kills whatever descends from the calling process, a subreaper, and collects it,
+// until nothing is left. It is for a process that is about to end.
+func KillDescendants() error {
+	return poll(nil, func() (bool, error) {
+		tree, err := proc.Tree(os.Getpid())
+		if err != nil {
+			return false, err
+		}
+		left := 0
+		for _, st := range tree {
+			if st.PID == os.Getpid() {
+				continue
+			}
+			left++
+			if st.State != "Z" {
+				unix.Kill(st.PID, unix.SIGKILL)
+			} else if st.Parent == os.Getpid() {
+				unix.Wait4(st.PID, nil, unix.WNOHANG, nil)
+			}
+		}
+		return left == 0, nil
+	})
+}

@@ -1,0 +1,224 @@
+// Labs runs the labs: scripted stories about a server, which show what the kernel does, and
+// which judge any server that speaks the protocol.
+//
+//	labs list
+//	labs run [-step] [-no-bugs] LAB…
+//	labs check [-server CMD] [-results FILE] [LAB…]
+//	labs vocabulary
+//
+// Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
+// interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"posixlab/labs/internal/build"
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+func main() { os.Exit(labs(os.Args[1:])) }
+
+// A command is a word after labs.
+type command struct {
+	name string
+	run  func(context.Context, *app, []string) int
+}
+
+var commands = []command{
+	{"list", list},
+	{"run", run},
+	{"check", check},
+	{"vocabulary", vocabulary},
+}
+
+// labs runs one command and returns the exit status.
+func labs(args []string) int {
+	if len(args) > 0 && args[0] == workerArg { // see grade.Worker
+		if len(args) > 1 {
+			return grade.Probe()
+		}
+		return grade.Worker()
+	}
+	a := &app{lang: show.LangOf(os.Getenv)}
+	if len(args) > 0 {
+		for _, c := range commands {
+			if c.name == args[0] {
+				ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+				defer stop()
+				return c.run(ctx, a, args[1:])
+			}
+		}
+		if args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
+			fmt.Print(usage.In(a.lang))
+			return grade.ExitPass
+		}
+		return a.wrongUse(show.Text{
+			EN: "there is no command %q",
+			ES: "no hay un comando %q"}.In(a.lang, args[0]))
+	}
+	return a.wrongUse(show.Text{EN: "say what to do", ES: "di qué hacer"}.In(a.lang))
+}
+
+// workerArg makes this program a worker.
+const workerArg = "worker"
+
+// app is what the commands share.
+type app struct {
+	lang   show.Lang
+	course *course.Course
+	out    *show.Narrator
+	colour bool
+}
+
+func (a *app) say(t show.Text, args ...any) string { return t.In(a.lang, args...) }
+
+// wrongUse complains and shows the usage.
+func (a *app) wrongUse(complaint string) int {
+	fmt.Fprintf(os.Stderr, "labs: %s\n\n%s", complaint, a.say(usage))
+	return grade.ExitUsage
+}
+
+// infra reports that the kit or the machine failed.
+func (a *app) infra(err error) int {
+	fmt.Fprintf(os.Stderr, "labs: %v\n", err)
+	return grade.ExitInfra
+}
+
+var usage = show.Text{
+	EN: `usage: labs COMMAND [OPTION]… [LAB…]
+
+  list                     the labs and their scenarios
+  run [-step] LAB…         tell the stories of a lab, then those of its known-bad servers
+  check [LAB…]             judge a server: a verdict for each scenario
+  vocabulary [-markdown]   the commands that scripts can use
+
+A LAB is a number (1), a name (01-sockets), or one scenario (01-sockets/restart).
+
+  -lang en|es      the language; else that of the environment
+  -root DIR        the project's folder; else the one above the current folder
+  -step            run: wait for Enter before each step
+  -no-bugs         run: the reference only
+  -server CMD      check: the server to judge; else the reference
+  -bug NAME        check: judge this known-bad server
+  -results FILE    check: write the verdicts as JSON, after each scenario
+  -jobs N          check: how many scenarios at once
+  -no-isolation    check: no network namespaces: one scenario at a time
+`,
+	ES: `uso: labs COMANDO [OPCIÓN]… [LAB…]
+
+  list                     los laboratorios y sus escenarios
+  run [-step] LAB…         cuenta las historias de un laboratorio y las de sus servidores malos
+  check [LAB…]             juzga un servidor: un veredicto por escenario
+  vocabulary [-markdown]   los comandos que pueden usar los guiones
+
+LAB es un número (1), un nombre (01-sockets) o un escenario (01-sockets/restart).
+
+  -lang en|es      el idioma; si no, el del entorno
+  -root DIR        la carpeta del proyecto; si no, la que esté arriba de la actual
+  -step            run: espera Enter antes de cada paso
+  -no-bugs         run: solo la referencia
+  -server CMD      check: el servidor por juzgar; si no, la referencia
+  -bug NOMBRE      check: juzga este servidor malo conocido
+  -results ARCHIVO check: escribe los veredictos en JSON, después de cada escenario
+  -jobs N          check: cuántos escenarios a la vez
+  -no-isolation    check: sin espacios de nombres de red: un escenario a la vez
+`}
+
+// parse reads a command's options, loads the course and finds the scenarios that the arguments
+// name. A status of -1 means: go on.
+func (a *app) parse(args []string, set func(*flag.FlagSet)) (scenarios []*course.Scenario, status int) {
+	f := flag.NewFlagSet("labs", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	lang, root := string(a.lang), "."
+	f.StringVar(&lang, "lang", lang, "")
+	f.StringVar(&root, "root", root, "")
+	set(f)
+	err := f.Parse(args)
+	if parsed, langErr := show.ParseLang(lang); langErr == nil {
+		a.lang = parsed
+	} else if err == nil {
+		err = langErr
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Print(a.say(usage))
+		return nil, grade.ExitPass
+	}
+	if err != nil {
+		return nil, a.wrongUse(err.Error())
+	}
+	a.colour = term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
+	a.out = show.NewNarrator(os.Stdout, a.lang, a.colour)
+	if root, err = course.FindRoot(root); err == nil {
+		a.course, err = course.Load(root)
+	}
+	if err != nil {
+		return nil, a.infra(err)
+	}
+	for _, word := range f.Args() {
+		found := a.course.Find(word)
+		if len(found) == 0 {
+			return nil, a.wrongUse(a.say(show.Text{
+				EN: "there is no lab or scenario %q: `labs list` shows them",
+				ES: "no hay laboratorio ni escenario %q: `labs list` los muestra"}, word))
+		}
+		scenarios = append(scenarios, found...)
+	}
+	return scenarios, -1
+}
+
+// tools builds what scenarios need, and makes a runner.
+func (a *app) tools(ctx context.Context) (*build.Builder, *grade.Runner, error) {
+	b, err := build.New(a.course.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	actor, err := b.Actor(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := grade.NewRunner(a.lang, actor, []string{self, workerArg})
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Coloured = a.colour
+	return b, r, nil
+}
+
+// reference is how the kit's own server is started, good or bad.
+func reference(path string) target.Command {
+	return target.Command{Argv: []string{path}, TakesPort: true}
+}
+
+// list prints the labs and their scenarios.
+func list(_ context.Context, a *app, args []string) int {
+	_, status := a.parse(args, func(*flag.FlagSet) {})
+	if status >= 0 {
+		return status
+	}
+	for _, lab := range a.course.Labs {
+		a.out.Title(fmt.Sprintf("%s  %s", lab.Name, a.say(lab.Title)))
+		for _, sc := range lab.Scenarios {
+			claim := show.Wrap(a.say(sc.Claim), "                  ", show.Width)
+			a.out.Line(fmt.Sprintf("  %-16s%s", sc.Name, strings.TrimLeft(claim, " ")))
+		}
+	}
+	return grade.ExitPass
+}
