@@ -182,32 +182,21 @@ func (a *app) report(r grade.Result) {
 
 // failure tells where a story ended, and why.
 func (a *app) failure(r grade.Result) {
-	labels := []struct {
-		label show.Text
-		text  string
-	}{
-		{show.Text{EN: "reason  ", ES: "motivo  "}, r.Reason},
-		{show.Text{EN: "step    ", ES: "paso    "}, r.Step},
-		{show.Text{EN: "expected", ES: "esperado"}, r.Expected},
-		{show.Text{EN: "seen    ", ES: "visto   "}, r.Seen},
+	a.out.Paragraph(a.say(show.Text{EN: "reason", ES: "motivo"}), r.Reason)
+	a.out.Paragraph(a.say(show.Text{EN: "step", ES: "paso"}), r.Step)
+	if r.Line > 0 {
+		where := fmt.Sprintf("labs/%s/%s.txtar:%d", r.Lab, r.Scenario, r.Line)
+		a.out.Verbatim(a.say(show.Text{EN: "command", ES: "comando"}), r.Command, where)
 	}
-	if r.Command != "" {
-		where := fmt.Sprintf("%s   (labs/%s/%s.txtar:%d)", r.Command, r.Lab, r.Scenario, r.Line)
-		labels = append(labels[:2:2], append([]struct {
-			label show.Text
-			text  string
-		}{{show.Text{EN: "command ", ES: "comando "}, where}}, labels[2:]...)...)
-	}
-	for _, l := range labels {
-		a.out.Paragraph(a.say(l.label), l.text)
-	}
+	a.out.Paragraph(a.say(show.Text{EN: "expected", ES: "esperado"}), r.Expected)
+	a.out.Paragraph(a.say(show.Text{EN: "seen", ES: "visto"}), r.Seen)
 	if len(r.Evidence) > 0 {
 		a.out.Paragraph(a.say(show.Text{EN: "evidence", ES: "evidencia"}), a.say(show.Text{
 			EN: "what the kernel and the server said at that moment",
 			ES: "lo que dijeron el kernel y el servidor en ese momento"}))
 		a.out.Block(r.Evidence)
 	}
-	a.out.Paragraph(a.say(show.Text{EN: "hint    ", ES: "pista   "}), r.Hint)
+	a.out.Paragraph(a.say(show.Text{EN: "hint", ES: "pista"}), r.Hint)
 }
 
 // summary counts the verdicts.

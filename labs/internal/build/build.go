@@ -98,6 +98,9 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = b.Root
+	if !b.Race {
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // no C compiler is needed, nor its threads
+	}
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(cmd.Args[1:], " "), err, said)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,17 +45,57 @@ func NewRunner(lang show.Lang, actor string, worker []string) (*Runner, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
-	dir, err := os.MkdirTemp("", "posixlab-")
+	sweep()
+	dir, err := os.MkdirTemp("", dirPrefix)
 	if err != nil {
 		return nil, err
 	}
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, err
 	}
+	if err := claim(dir); err != nil {
+		return nil, err
+	}
 	r := &Runner{Actor: actor, Lang: lang, Worker: worker, dir: dir}
 	r.WhyNot = r.tryIsolation()
 	r.Isolated = r.WhyNot == nil
 	return r, nil
+}
+
+const dirPrefix = "posixlab-run-"
+
+// claim locks a folder for as long as this process lives (flock(2)): it is in use.
+func claim(dir string) error {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
+}
+
+// sweep removes the folders of runners that were killed together with their workers: nobody
+// holds a lock on any part of them, and they are not so new that their runner is about to.
+func sweep() {
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range old {
+		info, err := os.Stat(dir)
+		if err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		parts, _ := filepath.Glob(filepath.Join(dir, "*"))
+		if !slices.ContainsFunc(append(parts, dir), inUse) {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+func inUse(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true // not ours to say
+	}
+	defer unix.Close(fd) // and with it the lock
+	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil
 }
 
 // Close removes the runner's files, and ends what a worker that crashed may have left.

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +72,10 @@ func Worker() int {
 		return ExitUsage
 	}
 	w := &worker{job: j}
+	if err := claim(w.Dir); err != nil {
+		fmt.Fprintln(os.Stderr, "labs: worker:", err)
+		return ExitInfra
+	}
 	w.endEarly(in)
 	result := w.run()
 	w.ending.Lock()
@@ -147,7 +150,7 @@ func (w *worker) run() Result {
 	out.Brief = w.Telling == Brief
 	out.Mute(w.Telling == Silent)
 	if w.Pause {
-		out.Pause = pauser(os.Stdin, w.Lang)
+		out.Pause = pauser(os.Stdin)
 	}
 	params := script.Params(script.Options{Server: w.Server, Actor: w.Actor, Out: out},
 		func(s *script.Story) { w.story = s })
@@ -198,7 +201,7 @@ func (w *worker) verdict(t *scriptT) Result {
 	return Result{Verdict: Pass}
 }
 
-var failedAt = regexp.MustCompile(`(?m)^FAIL: .*:(\d+): `)
+var failedAt = regexp.MustCompile(`(?m)^FAIL: .*?:(\d+): `)
 
 // locate adds the line on which the script ended.
 func (w *worker) locate(r *Result, log string, source []byte) {
@@ -218,21 +221,20 @@ func lastLine(text string) string {
 }
 
 // pauser returns what waits for Enter before each step. At the end of the input it stops waiting.
-func pauser(in io.Reader, lang show.Lang) func() {
+func pauser(in io.Reader) func() {
 	lines := bufio.NewReader(in)
 	over := false
 	return func() {
 		if over {
 			return
 		}
-		fmt.Print("\n  " + show.Text{EN: "[Enter] ", ES: "[Enter] "}.In(lang))
+		fmt.Print("\n  " + "[Enter] ")
 		_, err := lines.ReadString('\n')
 		over = err != nil
 	}
 }
 
-// loopbackUp brings the loopback interface of a new network namespace up, and then gives up the
-// capability for it, so that the server under test does not get it.
+// loopbackUp brings the loopback interface of a new network namespace up (netdevice(7)).
 func loopbackUp() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -249,13 +251,6 @@ func loopbackUp() error {
 	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
 		return fmt.Errorf("ioctl SIOCSIFFLAGS lo: %w", err)
-	}
-	if os.Geteuid() == 0 {
-		return nil // root has all capabilities, in or out of a namespace
-	}
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("prctl PR_CAP_AMBIENT: %w", errno)
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func (s *Story) sockets(marked func(proc.TCP) bool) (show.Table, error) {
 		return t, err
 	}
 	holders := proc.Holders(tree)
-	port := uint16(s.server.Port)
+	port := uint16(s.port)
 	table = slices.DeleteFunc(table, func(e proc.TCP) bool {
 		return port == 0 || e.Local.Port() != port && e.Remote.Port() != port
 	})
@@ -102,7 +102,7 @@ func (s *Story) holder(t proc.TCP, holders map[uint64][]proc.Holder) string {
 			who = append(who, fmt.Sprintf("%d:%d", h.PID, h.FD))
 		}
 	}
-	if who == nil {
+	if who == nil { // a process that we may not look into
 		return "?"
 	}
 	return strings.Join(who, " ")

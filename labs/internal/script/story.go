@@ -31,6 +31,7 @@ type Story struct {
 	Options
 	run     *target.Run
 	server  *target.Server // the one that was started last; nil before
+	port    int            // where the server listens, or last listened; 0 before
 	work    string         // $WORK
 	env     []string       // what servers are started with
 	conns   []*conn        // those that are open, in the order of their opening
@@ -271,7 +272,7 @@ func (s *Story) evidence() (lines []string) {
 	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
 		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
 	}
-	if table, err := s.sockets(nil); err == nil {
+	if table, err := s.sockets(nil); err == nil && len(table.Rows) > 0 {
 		lines = append(lines, table.Lines(s.Out.Lang)...)
 	}
 	if data, err := os.ReadFile(s.server.Log); err == nil && len(data) > 0 {

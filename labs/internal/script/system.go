@@ -24,13 +24,9 @@ func (s *Story) cmdServer(c *call) error {
 	if c.neg && s.server == nil {
 		return misuse("! server needs one that runs")
 	}
-	port := 0
-	if s.server != nil {
-		port = s.server.Port
-	}
 	command := s.Server
 	if command.TakesPort {
-		command.Argv = append(slices.Clone(command.Argv), "-port", fmt.Sprint(port))
+		command.Argv = append(slices.Clone(command.Argv), "-port", fmt.Sprint(s.port))
 	}
 	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
 	s.logs = append(s.logs, log)
@@ -73,6 +69,7 @@ func (s *Story) mustListen(c *call, server *target.Server) error {
 	if err != nil {
 		return err
 	}
+	s.port = server.Port
 	c.ts.Setenv("SERVER", fmt.Sprint(server.PID))
 	c.ts.Setenv("PORT", fmt.Sprint(server.Port))
 	return nil
@@ -357,7 +354,7 @@ func (s *Story) cmdSocket(c *call) error {
 	}
 	expected := strings.Join(c.args, " ")
 	var got *proc.TCP
-	mine := func(t proc.TCP) bool { return which.matches(t, s.server.Port) }
+	mine := func(t proc.TCP) bool { return which.matches(t, s.port) }
 	err = s.await(nil, expected,
 		func() string {
 			if got == nil {
@@ -397,7 +394,7 @@ func (s *Story) cmdSocket(c *call) error {
 	}
 	s.pending.ends = append(s.pending.ends, which)
 	evidence, err := s.sockets(func(t proc.TCP) bool {
-		return slices.ContainsFunc(s.pending.ends, func(e end) bool { return e.matches(t, s.server.Port) })
+		return slices.ContainsFunc(s.pending.ends, func(e end) bool { return e.matches(t, s.port) })
 	})
 	s.pending.table = &evidence
 	return err

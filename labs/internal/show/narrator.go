@@ -224,11 +224,16 @@ func (n *Narrator) Evidence(t Table) {
 	}
 }
 
-// Patch shows the lines of a unified diff.
+// Patch shows the changes of a unified diff: each file's name, and its hunks.
 func (n *Narrator) Patch(diff string) {
 	for line := range strings.Lines(diff) {
-		line = clip(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    "), Width-4)
+		line = clip(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  "), Width-4)
+		name, isName := strings.CutPrefix(line, "--- a/")
 		switch {
+		case isName:
+			line = n.paint[strong].Sprint(name)
+		case strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "+++ "):
+			continue
 		case strings.HasPrefix(line, "+"):
 			line = n.paint[added].Sprint(line)
 		case strings.HasPrefix(line, "-"):
@@ -240,14 +245,23 @@ func (n *Narrator) Patch(diff string) {
 	}
 }
 
-// Paragraph writes running text under a label.
+// labelled is how many columns a label takes.
+const labelled = 11
+
+// Paragraph writes running text beside a label; nothing if there is no text.
 func (n *Narrator) Paragraph(label, text string) {
 	if text == "" {
 		return
 	}
-	indent := strings.Repeat(" ", utf8.RuneCountInString(label)+6)
+	indent := strings.Repeat(" ", 4+labelled)
 	body := strings.TrimLeft(Wrap(text, indent, Width), " ")
-	n.printf("    %s  %s\n", n.paint[strong].Sprint(label), body)
+	n.printf("    %s%s\n", n.paint[strong].Sprintf("%-*s", labelled, label), body)
+}
+
+// Verbatim writes a line of code beside a label, and below it where it stands.
+func (n *Narrator) Verbatim(label, line, where string) {
+	n.printf("    %s%s\n", n.paint[strong].Sprintf("%-*s", labelled, label), clip(line, Width-4-labelled))
+	n.printf("    %*s%s\n", labelled, "", n.paint[faint].Sprint(where))
 }
 
 // Block writes lines as they are, indented.

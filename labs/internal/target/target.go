@@ -148,6 +148,8 @@ var spawner = sync.OnceValue(func() chan func() {
 	work := make(chan func())
 	go func() {
 		runtime.LockOSThread()
+		// What we may do in a namespace of our own is not for servers (capabilities(7)).
+		unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 		for f := range work {
 			f()
 		}
