@@ -6,7 +6,7 @@ CHECK   ?=
 SERVER  ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help list server client test bench vocabulary fuzz clean FORCE
+.PHONY: help list server client test bench vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ test: ## vet, staticcheck, and every test with the race detector
 	go test -race ./...
 
 bench: ## speed and memory, as ratios within one run
-	go test -run '^$$' -bench . -benchtime 1x ./server/... ./labs
+	go test -run '^$$' -bench . -benchtime 3s ./server/... ./labs
 
 fuzz: ## a minute of fuzzing for each fuzz target
 	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 1m ./server/protocol
@@ -43,6 +43,16 @@ fuzz: ## a minute of fuzzing for each fuzz target
 vocabulary: $(LABS) ## write labs/VOCABULARY.md and VOCABULARY.es.md anew
 	$(LABS) vocabulary -markdown -lang en > labs/VOCABULARY.md
 	$(LABS) vocabulary -markdown -lang es > labs/VOCABULARY.es.md
+
+picture: $(LABS) ## draw the README's pictures of a real run (as root; aha, chromium)
+	for lang in en es; do \
+		script -qec "unshare --fork --pid --mount-proc $(LABS) run -lang $$lang restart" /dev/null | tr -d '\r' | aha --black > .build/picture.html; \
+		sed -i 's|<pre>|<pre style="font:15px/1.25 DejaVu Sans Mono,monospace;margin:12px">|' .build/picture.html; \
+		lines=$$(wc -l < .build/picture.html); \
+		chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run \
+			--disable-background-networking --user-data-dir=.build/chromium \
+			--window-size=780,$$(((lines - 10) * 19)) --screenshot=.github/lab-1.$$lang.png .build/picture.html 2>/dev/null; \
+	done
 
 clean: ## remove what was built
 	rm -rf .build server/server client/client

@@ -92,13 +92,22 @@ func (s *server) openSpare() int {
 
 // refuseWith is for accept's EMFILE and its kin. The connection stays in the queue, so calling
 // accept again at once would fail again, for ever, at full speed. Giving the spare descriptor
-// back makes room to accept one client and tell it; without a spare it waits until a client leaves.
+// back makes room to accept one client, and to tell it; without a spare it waits until a client
+// leaves. It returns the spare for the next time.
 func (s *server) refuseWith(spare, fd int, cause error) int {
 	s.log.say(failed, callFailed, "accept", cause)
 	if spare >= 0 {
 		unix.Close(spare) // makes room for one descriptor
-		conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+		if err == unix.EINVAL { // shut down: leave the room to accept, which is to see it too
+			return -1
+		}
 		if err == nil {
+			spare = s.openSpare()
+			if spare >= 0 { // while accept waited for this client, another one left
+				s.delegate(conn, peer)
+				return spare
+			}
 			s.refuse(conn, protocol.Refuse(protocol.NoDescriptors))
 			return s.openSpare()
 		}

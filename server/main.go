@@ -11,6 +11,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,9 +32,10 @@ type server struct {
 func main() {
 	s := newServer(parseFlags(os.Args[1:]))
 	s.reapOnSIGCHLD()
+	signals := s.catchSignals()
 
 	fd := s.listen()
-	go s.shutDownOnSignal(fd)
+	go s.shutDownOn(signals, fd)
 	s.acceptClients(fd) // returns once the listening socket is shut down
 
 	s.end()
@@ -42,6 +44,14 @@ func main() {
 // END main OMIT
 
 func newServer(opt options) *server {
+	// A thread that blocks in a raw call keeps one of Go's GOMAXPROCS places to run until the
+	// runtime takes it back, up to 10 ms later. Some to spare, and no other thread waits for it.
+	runtime.GOMAXPROCS(4 * runtime.NumCPU())
+
+	// Go's timers need descriptors of the runtime's own, opened at the first timer: without one
+	// left the runtime would end the server. So it opens them now.
+	time.AfterFunc(0, func() {})
+
 	s := &server{options: opt, log: newLog(os.Stderr, opt.lang)}
 	s.clients.joined = make(map[*client]bool)
 	s.clients.left = make(chan struct{}, 1)
@@ -61,14 +71,20 @@ func (s *server) cannotStart(err error) {
 	os.Exit(1)
 }
 
-// shutDownOnSignal waits for SIGTERM or SIGINT (or SIGHUP, unless nohup(1) had it ignored), and
-// then shuts the listening socket down, which wakes the thread that is blocked in accept.
-func (s *server) shutDownOnSignal(fd int) {
+// catchSignals catches those that ask the server to end: SIGTERM and SIGINT, and SIGHUP unless
+// nohup(1) had it ignored. From before listen on: whoever sees the port may send one.
+func (s *server) catchSignals() <-chan os.Signal {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
 	if !s.children.hangupIgnored {
 		signal.Notify(signals, unix.SIGHUP)
 	}
+	return signals
+}
+
+// shutDownOn waits for a signal, and then shuts the listening socket down, which wakes the thread
+// that is blocked in accept.
+func (s *server) shutDownOn(signals <-chan os.Signal, fd int) {
 	sig := (<-signals).(unix.Signal)
 	s.log.say(end, endsOn, unix.SignalName(sig))
 
@@ -84,10 +100,25 @@ func (s *server) end() {
 	s.clients.hangUp()
 	dying := s.children.signal(unix.SIGTERM)
 	late := time.AfterFunc(grace, func() { s.children.signal(unix.SIGKILL) })
-	for _, c := range dying {
-		<-c.ended
-	}
+	waitForEach(dying, 10*grace)
 	late.Stop()
-	s.log.say(end, endedAll, len(dying))
+	left := s.children.count()
+	if left > 0 {
+		s.log.say(warn, endedNot, left)
+	}
+	s.log.say(end, endedAll, len(dying)-left)
 	os.Exit(0)
+}
+
+// waitForEach waits until each child has ended, but no longer than most: one that became another
+// user's (sudo) is not ours to kill, and could keep us for ever.
+func waitForEach(dying []*child, most time.Duration) {
+	tooLong := time.After(most)
+	for _, c := range dying {
+		select {
+		case <-c.ended:
+		case <-tooLong:
+			return
+		}
+	}
 }

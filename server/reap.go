@@ -78,9 +78,9 @@ func (s *server) bury(pid int, status unix.WaitStatus) {
 		return
 	}
 	delete(s.children.living, pid)
+	s.log.say(reap, reaped, pid, printable(c.name), how) // first: the last to end ends the server
 	c.status = status
 	close(c.ended)
-	s.log.say(reap, reaped, pid, printable(c.name), how)
 }
 
 // signal sends a signal to the process group of every child, refuses new ones from now on, and
@@ -90,8 +90,17 @@ func (cs *children) signal(sig unix.Signal) (found []*child) {
 	defer cs.mu.Unlock()
 	cs.ending = true
 	for pid, c := range cs.living {
-		unix.Kill(-pid, sig)
+		if unix.Kill(-pid, sig) == unix.ESRCH { // it moved to another group
+			unix.Kill(pid, sig)
+		}
 		found = append(found, c)
 	}
 	return found
+}
+
+// count returns how many are not collected yet.
+func (cs *children) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.living)
 }

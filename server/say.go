@@ -95,6 +95,9 @@ var (
 	endsOn = protocol.Message{
 		EN: "%s: accepting no more clients",
 		ES: "%s: ya no se aceptan clientes"}
+	endedNot = protocol.Message{
+		EN: "children that cannot be killed: %d",
+		ES: "hijos que no se pueden matar: %d"}
 	endedAll = protocol.Message{
 		EN: "children ended: %d",
 		ES: "hijos terminados: %d"}

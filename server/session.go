@@ -43,15 +43,21 @@ func (s *server) delegate(conn int, peer unix.Sockaddr) {
 	}
 	s.log.say(accept, accepted, c.number, c.peer, conn)
 
+	// Two small replies in a row: without this, the second waits for the first to be acknowledged,
+	// up to 40 ms (Nagle's algorithm, tcp(7)).
+	// POSIX: setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	unix.SetsockoptInt(conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+
 	// POSIX: pthread_create(&thread, &detached, serve, client);
 	go s.serve(c)
 }
 
 // serve is the thread: it reads a request, runs its verb, sends the reply, and so on until the
 // client or the server closes. A goroutine that is blocked in a raw recv holds a thread of the
-// kernel's; the lock makes it the same one all along, and ends it with the client.
+// kernel's; the lock makes it the same one all along. Then Go keeps the thread for a next client.
 func (s *server) serve(c *client) {
 	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // else the thread would end here, and the next cost a clone
 	defer s.clients.leave(c)
 	defer s.log.say(closed, closing, c.number)
 
@@ -117,7 +123,7 @@ func send(conn int, reply string) error {
 // that holds unread bytes resets the connection, and a reset could overtake our last reply.
 func hangUp(conn int) {
 	var rest [4096]byte
-	for {
+	for range protocol.Limit / len(rest) { // no more: a client may send for ever
 		n, _, err := unix.Recvfrom(conn, rest[:], unix.MSG_DONTWAIT)
 		if n <= 0 || err != nil {
 			break
@@ -140,12 +146,12 @@ func (cs *clients) join(conn int, peer string, most int) *client {
 	return c
 }
 
-// leave closes a client's connection and forgets it, in one step, since the kernel may give
-// the descriptor's number to the next connection right away.
+// leave forgets a client and closes its connection, in this order: once it is closed, the kernel
+// may give the descriptor's number to the next connection.
 func (cs *clients) leave(c *client) {
 	cs.mu.Lock()
-	defer cs.mu.Unlock()
 	delete(cs.joined, c)
+	cs.mu.Unlock()
 	hangUp(c.conn)
 	select {
 	case cs.left <- struct{}{}:

@@ -72,11 +72,15 @@ func (s *server) spawn(argv []string, stdout int) (*child, error) {
 
 // END spawn OMIT
 
-// explainExec says which of the two calls failed: EAGAIN and ENOMEM are fork's.
+// explainExec says which call failed: EAGAIN and ENOMEM are fork's, EMFILE and ENFILE those of the
+// pipe over which the child would send exec's error.
 func explainExec(name string, err error) error {
 	call := "exec"
-	if err == unix.EAGAIN || err == unix.ENOMEM {
+	switch err {
+	case unix.EAGAIN, unix.ENOMEM:
 		call = "fork"
+	case unix.EMFILE, unix.ENFILE:
+		call = "pipe"
 	}
 	return protocol.Refuse(protocol.CannotStart, protocol.Quote(name), call, err)
 }
@@ -135,7 +139,10 @@ func (s *server) prepareForChildren() (err error) {
 	// if it was (nohup), so we catch it, and drop it.
 	s.children.hangupIgnored = signal.Ignored(unix.SIGHUP)
 	if s.children.hangupIgnored {
-		signal.Notify(make(chan os.Signal), unix.SIGHUP)
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	}
+	// Whoever reads our log may go first (server 2>&1 | tee file, then Ctrl-C). Not caught, the
+	// SIGPIPE of the next line would end us there, and leave the children behind.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	return nil
 }

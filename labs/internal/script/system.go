@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +40,39 @@ func (s *Story) cmdServer(c *call) error {
 	if c.neg {
 		return s.mustEnd(server)
 	}
+	err = s.mustListen(c, server)
+	if s.port == 0 && errors.Is(err, errPortWaits) {
+		return s.startLater(c, command)
+	}
+	return err
+}
+
+// errPortWaits says that a server could not have its built-in port for connections of a scenario
+// before, which stand in TIME_WAIT.
+var errPortWaits = errors.New("TIME_WAIT on the port")
+
+// startLater starts a server anew once an earlier scenario's connections have left the port. A
+// server that does not set SO_REUSEADDR fails the scenario that is about that, and no other.
+func (s *Story) startLater(c *call, command target.Command) error {
+	s.Out.Note(show.Text{
+		EN: "an earlier scenario left TIME_WAIT on port %d: waiting for its end, up to a minute",
+		ES: "un escenario anterior dejó TIME_WAIT en el puerto %d: a esperar su fin, hasta un minuto"}, protocolPort)
+	_, err := target.AwaitKernel(2*time.Minute, func() (bool, error) {
+		table, err := proc.TCPTable()
+		return !slices.ContainsFunc(table, waitsOnPort), err
+	})
+	if err != nil {
+		return err
+	}
+	server, err := s.run.Start(command, s.env, s.logs[len(s.logs)-1])
+	if err != nil {
+		return err
+	}
 	return s.mustListen(c, server)
+}
+
+func waitsOnPort(t proc.TCP) bool {
+	return t.State == proc.TimeWait && t.Local.Port() == protocolPort
 }
 
 // mustListen waits until a new server owns a socket in LISTEN.
@@ -89,9 +123,13 @@ func (s *Story) endedEarly(expected string, server *target.Server) error {
 				ES: "otro programa tiene el puerto %d; `ss -ltnp` dice cuál: ciérralo e intenta de nuevo"}, protocolPort))
 		}
 	}
-	return &failure{expected, s.say(show.Text{
+	ended := &failure{expected, s.say(show.Text{
 		EN: "it %s before that: %s",
 		ES: "antes de eso %s: %s"}, s.sayStatus(server.Status), s.lastWords(server))}
+	if slices.ContainsFunc(table, waitsOnPort) && !s.Server.TakesPort {
+		return errors.Join(ended, errPortWaits)
+	}
+	return ended
 }
 
 // protocolPort is where a server listens whose port is built in.
@@ -340,52 +378,43 @@ func (s *Story) cmdSocket(c *call) error {
 			return misuse(err.Error())
 		}
 	}
-	var conditions []func(proc.TCP) bool
-	held := len(c.args) == 3 && c.args[2] == "held"
-	for rest := c.args[2:]; len(rest) > 0 && !held; rest = rest[2:] {
-		if len(rest) == 1 {
-			return misuse(rest[0] + " needs a value")
-		}
-		condition, err := socketCondition(rest[0], rest[1])
-		if err != nil {
-			return err
-		}
-		conditions = append(conditions, condition)
+	wanted, err := s.socketWanted(which, want, c.args[2:])
+	if err != nil {
+		return err
 	}
-	expected := strings.Join(c.args, " ")
 	var got *proc.TCP
 	mine := func(t proc.TCP) bool { return which.matches(t, s.port) }
-	err = s.await(nil, expected,
-		func() string {
-			if got == nil {
-				return s.say(show.Text{EN: "no such line in /proc/net/tcp", ES: "ninguna línea así en /proc/net/tcp"})
-			}
-			return s.say(show.Text{
-				EN: "%s at %s, %d unread, inode %d",
-				ES: "%s en %s, %d sin leer, inodo %d"}, got.State, got.Local, got.RecvQueue, got.Inode)
-		},
-		func() (bool, error) {
-			table, err := proc.TCPTable()
-			if err != nil {
-				return false, err
-			}
-			got = nil
-			if i := slices.IndexFunc(table, mine); i >= 0 {
-				got = &table[i]
-			}
-			if gone || got == nil {
-				return gone && got == nil, nil
-			}
-			ok := got.State == state
-			for _, condition := range conditions {
-				ok = ok && condition(*got)
-			}
-			if ok && held {
-				tree, err := s.run.Tree()
-				return len(proc.Holders(tree)[got.Inode]) > 0, err
-			}
-			return ok, nil
-		})
+	seen := func() string {
+		if got == nil {
+			return s.say(show.Text{EN: "no such line in /proc/net/tcp", ES: "ninguna línea así en /proc/net/tcp"})
+		}
+		return s.say(show.Text{
+			EN: "%s at %s, %d unread, inode %d",
+			ES: "%s en %s, %d sin leer, inodo %d"}, got.State, got.Local, got.RecvQueue, got.Inode)
+	}
+	err = s.await(nil, wanted.text, seen, func() (bool, error) {
+		table, err := proc.TCPTable()
+		if err != nil {
+			return false, err
+		}
+		got = nil
+		if i := slices.IndexFunc(table, mine); i >= 0 {
+			got = &table[i]
+		}
+		if gone || got == nil {
+			return gone && got == nil, nil
+		}
+		if got.State == state && wanted.address != nil && !wanted.address(*got) {
+			return false, &failure{wanted.text, seen()} // it will not change any more
+		}
+		ok := got.State == state && (wanted.unread < 0 || got.RecvQueue == wanted.unread) &&
+			(wanted.inode < 0 || got.Inode == uint64(wanted.inode))
+		if ok && wanted.held {
+			tree, err := s.run.Tree()
+			return len(proc.Holders(tree)[got.Inode]) > 0, err
+		}
+		return ok, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -400,29 +429,75 @@ func (s *Story) cmdSocket(c *call) error {
 	return err
 }
 
-func socketCondition(name, value string) (func(proc.TCP) bool, error) {
-	if name == "address" {
-		addr, err := netip.ParseAddr(value)
-		if err != nil {
-			return nil, misuse(err.Error())
+// A wanted is what a socket must look like.
+type wanted struct {
+	address       func(proc.TCP) bool // nil: any
+	unread, inode int                 // -1: any
+	held          bool
+	text          string // all of it in words
+}
+
+// socketWanted reads the conditions of a socket command, after its end and its state.
+func (s *Story) socketWanted(which end, state string, args []string) (w wanted, err error) {
+	w.unread, w.inode = -1, -1
+	words := []string{s.sayEndOf(which) + ": " + state}
+	if state == "gone" {
+		words[0] = s.say(show.Text{
+			EN: "no line in /proc/net/tcp for %s",
+			ES: "ninguna línea en /proc/net/tcp para %s"}, s.sayEndOf(which))
+	}
+	for len(args) > 0 {
+		name := args[0]
+		if name == "held" {
+			w.held = true
+			words = append(words, s.say(show.Text{EN: "held by the server", ES: "en poder del servidor"}))
+			args = args[1:]
+			continue
 		}
-		// A server for IPv6 on :: accepts IPv4 too: it is on all interfaces.
-		everywhere := addr.IsUnspecified()
-		return func(t proc.TCP) bool {
-			return t.Local.Addr() == addr || everywhere && t.Local.Addr().IsUnspecified()
-		}, nil
+		if len(args) == 1 {
+			return w, misuse(name + " needs a value")
+		}
+		value := args[1]
+		args = args[2:]
+		switch name {
+		case "address":
+			addr, err := netip.ParseAddr(value)
+			if err != nil {
+				return w, misuse(err.Error())
+			}
+			// A server for IPv6 on :: accepts IPv4 too: it is on all interfaces.
+			w.address = func(t proc.TCP) bool {
+				return t.Local.Addr() == addr || addr.IsUnspecified() && t.Local.Addr().IsUnspecified()
+			}
+			words = append(words, s.say(show.Text{EN: "on address %s", ES: "en la dirección %s"}, value))
+		case "unread":
+			w.unread, err = strconv.Atoi(value)
+			words = append(words, s.say(show.Text{EN: "%s unread", ES: "%s sin leer"}, value))
+		case "inode":
+			w.inode, err = strconv.Atoi(value)
+			words = append(words, s.say(show.Text{EN: "inode %s", ES: "inodo %s"}, value))
+		default:
+			return w, misuse("unknown condition " + name)
+		}
+		if err != nil {
+			return w, misuse(name + " needs a number")
+		}
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return nil, misuse(name + " needs a number")
+	w.text = strings.Join(words, ", ")
+	return w, nil
+}
+
+// sayEndOf names an end of a connection.
+func (s *Story) sayEndOf(e end) string {
+	switch {
+	case e.conn == nil:
+		return s.say(show.Text{EN: "the listening socket", ES: "el socket que escucha"})
+	case e.server:
+		return s.say(show.Text{
+			EN: "the server's end of %s's connection",
+			ES: "el extremo del servidor en la conexión de %s"}, e.conn.name)
 	}
-	switch name {
-	case "unread":
-		return func(t proc.TCP) bool { return t.RecvQueue == n }, nil
-	case "inode":
-		return func(t proc.TCP) bool { return t.Inode == uint64(n) }, nil
-	}
-	return nil, misuse("unknown condition " + name)
+	return s.say(show.Text{EN: "%s's end", ES: "el extremo de %s"}, e.conn.name)
 }
 
 func (s *Story) cmdSignal(c *call) error {

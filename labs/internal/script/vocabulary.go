@@ -129,7 +129,7 @@ func Vocabulary() []Command {
 		run: (*Story).cmdProc,
 	}, {
 		Name:    "socket",
-		Args:    "listener|NAME|NAME@server STATE|gone [held | [address ADDR] [unread N] [inode N]]",
+		Args:    "listener|NAME|NAME@server STATE|gone [held] [address ADDR] [unread N] [inode N]",
 		Summary: show.Text{EN: "waits until the kernel's table shows a socket so", ES: "espera a que la tabla del kernel muestre así un socket"},
 		Detail: show.Text{
 			EN: "From /proc/net/tcp: the listening socket, a client's end of a connection, or the " +

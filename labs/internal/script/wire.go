@@ -148,6 +148,9 @@ func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 	}
 	if !ok {
 		seen := excerpt(reply)
+		if seen == "" {
+			seen = s.say(show.Text{EN: "no byte", ES: "ni un byte"})
+		}
 		if want.count > 0 {
 			seen = s.say(show.Text{EN: "%d: %s", ES: "%d: %s"}, found, seen)
 		}

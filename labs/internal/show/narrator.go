@@ -28,6 +28,7 @@ type Narrator struct {
 
 	out   io.Writer
 	paint map[role]*color.Color
+	steps int
 	began time.Time // the step that is being told; zero if none is
 	muted bool
 }
@@ -106,7 +107,10 @@ func (n *Narrator) Step(heading string) {
 	if n.Pause != nil && !n.muted {
 		n.Pause()
 	}
-	n.printf("\n%s\n", n.paint[strong].Sprint(Wrap(heading, "  ", Width)))
+	n.steps++
+	number := fmt.Sprintf("%2d ", n.steps)
+	text := strings.TrimLeft(Wrap(heading, "   ", Width), " ")
+	n.printf("\n%s%s\n", n.paint[title].Sprint(number), n.paint[strong].Sprint(text))
 	n.began = time.Now()
 }
 
@@ -227,21 +231,30 @@ func (n *Narrator) Evidence(t Table) {
 // Patch shows the changes of a unified diff: each file's name, and its hunks.
 func (n *Narrator) Patch(diff string) {
 	for line := range strings.Lines(diff) {
-		line = clip(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  "), Width-4)
+		line = strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "  ")
 		name, isName := strings.CutPrefix(line, "--- a/")
 		switch {
 		case isName:
-			line = n.paint[strong].Sprint(name)
+			n.printf("    %s\n", n.paint[strong].Sprint(name))
 		case strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "+++ "):
-			continue
 		case strings.HasPrefix(line, "+"):
-			line = n.paint[added].Sprint(line)
+			n.changed(n.paint[added], line)
 		case strings.HasPrefix(line, "-"):
-			line = n.paint[removed].Sprint(line)
+			n.changed(n.paint[removed], line)
 		default:
-			line = n.paint[faint].Sprint(line)
+			n.printf("    %s\n", n.paint[faint].Sprint(clip(line, Width-4)))
 		}
-		n.printf("    %s\n", line)
+	}
+}
+
+// changed shows a line of a patch whole, on several lines if need be.
+func (n *Narrator) changed(paint *color.Color, line string) {
+	for rest := []rune(line); len(rest) > 0; {
+		part := rest[:min(len(rest), Width-4)]
+		n.printf("    %s\n", paint.Sprint(string(part)))
+		if rest = rest[len(part):]; len(rest) > 0 {
+			rest = append([]rune("      "), rest...)
+		}
 	}
 }
 

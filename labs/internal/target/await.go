@@ -54,6 +54,23 @@ func (r *Run) Await(wake <-chan struct{}, cond func() (bool, error)) error {
 	})
 }
 
+// AwaitKernel waits for a condition that no server has a part in, such as the end of TIME_WAIT, for
+// at most this long, and looks ten times a second. It reports whether the condition came true.
+func AwaitKernel(most time.Duration, cond func() (bool, error)) (came bool, err error) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for tooLong := time.After(most); ; {
+		if came, err = cond(); came || err != nil {
+			return came, err
+		}
+		select {
+		case <-look.C:
+		case <-tooLong:
+			return false, nil
+		}
+	}
+}
+
 // cond2 looks a last time, since the condition may have come true while we looked elsewhere.
 func cond2(cond func() (bool, error), hang *Hang) (bool, error) {
 	if done, err := cond(); done || err != nil {
@@ -78,8 +95,8 @@ func poll(wake <-chan struct{}, look func() (bool, error)) error {
 	}
 }
 
-// load is how many processes want each CPU, at least 1 and at most 20, from /proc/loadavg: the
-// larger of the last minute's average and of those that can run right now.
+// load is 1 and how many processes want each CPU, at most 20, from /proc/loadavg: the larger of the
+// last minute's average and of those that can run right now.
 func load() float64 {
 	data, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -88,7 +105,7 @@ func load() float64 {
 	var minute, other float64
 	var running, all int
 	fmt.Sscanf(strings.TrimSpace(string(data)), "%f %f %f %d/%d", &minute, &other, &other, &running, &all)
-	return min(20, max(1, minute, float64(running))/float64(runtime.NumCPU())+1)
+	return min(20, 1+max(minute, float64(running))/float64(runtime.NumCPU()))
 }
 
 // lookEvery is how often stillness looks: a look costs a read of every thread's status.
