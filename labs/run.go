@@ -140,6 +140,7 @@ func (t *telling) bug(ctx context.Context, sc *course.Scenario, bug *course.Bug)
 	case ctx.Err() != nil:
 	case result.Verdict == grade.Fail:
 		t.caught++
+		result.Step = "" // it stands right above
 		t.app.failure(result)
 		t.out.Paragraph(t.say(show.Text{EN: "lesson", ES: "lección"}), t.say(bug.Lesson))
 	case result.Verdict == grade.Pass:
@@ -158,7 +159,7 @@ func (t *telling) worse(status int) { t.status = max(t.status, status) }
 func (t *telling) closing(lab *course.Lab) int {
 	t.out.Line("")
 	t.out.Verdict(t.status == grade.ExitPass, t.say(show.Text{
-		EN: "told %d stories; known-bad servers caught: %d",
+		EN: "stories told: %d; known-bad servers caught: %d",
 		ES: "historias contadas: %d; servidores malos detectados: %d"}, t.passed, t.caught))
 	t.out.Line(t.say(show.Text{
 		EN: "  now judge a server of your own: make check-%d SERVER='./my_server'",

@@ -9,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,83 +60,11 @@ func NewRunner(lang show.Lang, actor string, worker []string) (*Runner, error) {
 	return r, nil
 }
 
-const dirPrefix = "posixlab-run-"
-
-// claim locks a folder for as long as this process lives (flock(2)): it is in use.
-func claim(dir string) error {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", dir, err)
-	}
-	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
-}
-
-// sweep removes the folders of runners that were killed together with their workers: nobody
-// holds a lock on any part of them, and they are not so new that their runner is about to.
-func sweep() {
-	old, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
-	for _, dir := range old {
-		info, err := os.Stat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue
-		}
-		parts, _ := filepath.Glob(filepath.Join(dir, "*"))
-		if !slices.ContainsFunc(append(parts, dir), inUse) {
-			os.RemoveAll(dir)
-		}
-	}
-}
-
-func inUse(dir string) bool {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return true // not ours to say
-	}
-	defer unix.Close(fd) // and with it the lock
-	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil
-}
-
 // Close removes the runner's files, and ends what a worker that crashed may have left.
 func (r *Runner) Close() error {
 	err := target.KillDescendants()
 	os.RemoveAll(r.dir)
 	return err
-}
-
-// tryIsolation starts a worker that does nothing but bring its own loopback up.
-func (r *Runner) tryIsolation() error {
-	cmd := exec.Command(r.Worker[0], append(r.Worker[1:], probeArg)...)
-	cmd.SysProcAttr = isolated()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("a network namespace: %w %s", err, bytes.TrimSpace(out))
-	}
-	return nil
-}
-
-// probeArg makes a worker only try the isolation.
-const probeArg = "-probe"
-
-// Probe is what a worker does that was started with probeArg.
-func Probe() int {
-	if err := loopbackUp(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return ExitInfra
-	}
-	return ExitPass
-}
-
-// isolated is how a process gets a network namespace of its own (network_namespaces(7)). Root may
-// have one; others may in a user namespace (user_namespaces(7)) in which they are who they are, with
-// the one capability that it takes to bring the loopback up.
-func isolated() *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
-		attr.Cloneflags |= unix.CLONE_NEWUSER
-		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN}
-	}
-	return attr
 }
 
 // A Told is how a scenario is told while it runs.

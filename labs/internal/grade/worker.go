@@ -2,7 +2,6 @@ package grade
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,7 +11,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -232,63 +230,6 @@ func pauser(in io.Reader) func() {
 		_, err := lines.ReadString('\n')
 		over = err != nil
 	}
-}
-
-// loopbackUp brings the loopback interface of a new network namespace up (netdevice(7)).
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("socket: %w", err)
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
-		return fmt.Errorf("ioctl SIOCGIFFLAGS lo: %w", err)
-	}
-	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		return fmt.Errorf("ioctl SIOCSIFFLAGS lo: %w", err)
-	}
-	return nil
-}
-
-// scriptT is what testscript needs of a testing.T.
-type scriptT struct {
-	log             bytes.Buffer
-	failed, skipped bool
-	reason          string
-}
-
-func (t *scriptT) Skip(args ...any) {
-	t.skipped, t.reason = true, strings.TrimSpace(fmt.Sprint(args...))
-	runtime.Goexit()
-}
-
-func (t *scriptT) FailNow() {
-	t.failed = true
-	runtime.Goexit()
-}
-
-func (t *scriptT) Fatal(args ...any) {
-	t.Log(args...)
-	t.FailNow()
-}
-
-func (t *scriptT) Log(args ...any) { fmt.Fprintln(&t.log, args...) }
-func (t *scriptT) Parallel()       {}
-func (t *scriptT) Verbose() bool   { return false }
-
-// Run runs a script in a goroutine of its own, which FailNow and Skip can end.
-func (t *scriptT) Run(_ string, f func(testscript.T)) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f(t)
-	}()
-	<-done
 }
 
 var errInterrupted = errors.New("interrupted")

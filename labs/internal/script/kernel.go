@@ -136,3 +136,38 @@ func (s *Story) threadTable(pid int, threads []proc.Thread) show.Table {
 	}
 	return t
 }
+
+// A pending table of sockets waits for the next command: a second look at the sockets within a
+// step replaces it, and marks its row beside the others.
+type pending struct {
+	table *show.Table
+	ends  []end
+}
+
+func (s *Story) showPending() {
+	if s.pending.table != nil {
+		s.Out.Evidence(*s.pending.table)
+	}
+	s.pending = pending{}
+}
+
+// processTable shows processes as ps would.
+func (s *Story) processTable(tree []proc.Stat) show.Table {
+	t := show.Table{
+		Source: "/proc/PID/stat",
+		Head: []show.Text{
+			{EN: "pid", ES: "pid"}, {EN: "parent", ES: "padre"},
+			{EN: "state", ES: "estado"}, {EN: "program", ES: "programa"}},
+	}
+	for i, st := range tree {
+		if i == mostRows {
+			t.More = len(tree) - mostRows
+			break
+		}
+		t.Rows = append(t.Rows, []string{fmt.Sprint(st.PID), fmt.Sprint(st.Parent), s.sayState(st.State), st.Comm})
+	}
+	return t
+}
+
+// mostRows is how many rows of evidence are shown.
+const mostRows = 6

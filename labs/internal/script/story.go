@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
 )
@@ -44,14 +42,6 @@ type Story struct {
 
 	// Outcome is why the story ended early; nil if it did not.
 	Outcome *Outcome
-}
-
-// An Outcome says why a story ended early.
-type Outcome struct {
-	Infra    bool   // the kit or the machine failed, and not the server
-	Expected string // in the reader's language, as are all of these
-	Seen     string
-	Evidence []string // lines, from the kernel and from the server's own output
 }
 
 // storyKey finds the Story in a TestScript's values.
@@ -128,18 +118,6 @@ func (s *Story) close() {
 // Interrupt ends the story's processes from another goroutine, and keeps it from starting more.
 func (s *Story) Interrupt() { s.run.End() }
 
-// A failure ends a story: what a command expected, and what it saw instead.
-type failure struct {
-	expected, seen string
-}
-
-func (f *failure) Error() string { return "expected " + f.expected + "; saw " + f.seen }
-
-// misuse is a script's own mistake.
-type misuse string
-
-func (m misuse) Error() string { return string(m) }
-
 // do runs one command, and ends the story if it fails.
 func (s *Story) do(ts *testscript.TestScript, c Command, neg bool, args []string) {
 	if c.Name != "socket" {
@@ -165,15 +143,6 @@ func (s *Story) try(ts *testscript.TestScript, c Command, neg bool, args []strin
 	return err
 }
 
-// explain turns a command's error into an outcome. Whatever is neither the server's failure nor
-// its hang is the machine's, or the kit's.
-func (s *Story) explain(err error) *Outcome {
-	if f, ok := errors.AsType[*failure](err); ok {
-		return &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
-	}
-	return &Outcome{Infra: true, Seen: err.Error(), Evidence: s.evidence()}
-}
-
 // A call is one use of a command.
 type call struct {
 	ts   *testscript.TestScript
@@ -191,54 +160,8 @@ func (s *Story) await(wake <-chan struct{}, expected string, seen func() string,
 	return err
 }
 
-func (s *Story) sayHang(h *target.Hang) string {
-	if h.Quiet {
-		return s.say(show.Text{
-			EN: "all of the server's threads sleep, nothing is on its way",
-			ES: "todos los hilos del servidor duermen, no viene nada en camino"})
-	}
-	return s.say(show.Text{
-		EN: "after %s",
-		ES: "después de %s"}, show.Duration(h.After))
-}
-
 // say says a text in the reader's language.
 func (s *Story) say(t show.Text, args ...any) string { return t.In(s.Out.Lang, args...) }
-
-// fails makes a failure out of two texts without arguments.
-func (s *Story) fails(expected, seen show.Text) error {
-	return &failure{s.say(expected), s.say(seen)}
-}
-
-// stepCommand is what Prepare makes of a heading.
-const stepCommand = "step"
-
-var heading = regexp.MustCompile(`^#(?:(es) |\s*)(.*)$`)
-
-// Prepare turns each heading of a script into a command that shows it, in the reader's language,
-// as the step begins. Every line keeps its number.
-func Prepare(txtar []byte, lang show.Lang) []byte {
-	text, files, found := strings.Cut(string(txtar), "\n-- ")
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
-		head := heading.FindStringSubmatch(line)
-		if head == nil || head[1] != "" {
-			continue
-		}
-		said := head[2]
-		if i+1 < len(lines) {
-			if es := heading.FindStringSubmatch(lines[i+1]); es != nil && es[1] == "es" && lang == show.Spanish {
-				said = es[2]
-			}
-		}
-		lines[i] = fmt.Sprintf("%s '%s'", stepCommand, strings.ReplaceAll(said, "'", "''"))
-	}
-	text = strings.Join(lines, "\n")
-	if found {
-		text += "\n-- " + files
-	}
-	return []byte(text)
-}
 
 // step begins a step of the story.
 func (s *Story) step(args []string) {
@@ -247,61 +170,5 @@ func (s *Story) step(args []string) {
 	s.Out.Step(s.heading)
 }
 
-// A pending table of sockets waits for the next command: a second look at the sockets within a
-// step replaces it, and marks its row beside the others.
-type pending struct {
-	table *show.Table
-	ends  []end
-}
-
-func (s *Story) showPending() {
-	if s.pending.table != nil {
-		s.Out.Evidence(*s.pending.table)
-	}
-	s.pending = pending{}
-}
-
 // Heading is the step that the story is in, or ended in.
 func (s *Story) Heading() string { return s.heading }
-
-// evidence is what the kernel and the server's own output say at this moment, for a report.
-func (s *Story) evidence() (lines []string) {
-	if s.server == nil {
-		return nil
-	}
-	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
-		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
-	}
-	if table, err := s.sockets(nil); err == nil && len(table.Rows) > 0 {
-		lines = append(lines, table.Lines(s.Out.Lang)...)
-	}
-	if data, err := os.ReadFile(s.server.Log); err == nil && len(data) > 0 {
-		said := strings.Split(strings.TrimSpace(string(data)), "\n")
-		lines = append(lines, s.say(show.Text{EN: "the server's own output", ES: "lo que escribió el servidor"}))
-		for _, line := range said[max(0, len(said)-6):] {
-			lines = append(lines, "  "+show.Printable(line))
-		}
-	}
-	return lines
-}
-
-// processTable shows processes as ps would.
-func (s *Story) processTable(tree []proc.Stat) show.Table {
-	t := show.Table{
-		Source: "/proc/PID/stat",
-		Head: []show.Text{
-			{EN: "pid", ES: "pid"}, {EN: "parent", ES: "padre"},
-			{EN: "state", ES: "estado"}, {EN: "program", ES: "programa"}},
-	}
-	for i, st := range tree {
-		if i == mostRows {
-			t.More = len(tree) - mostRows
-			break
-		}
-		t.Rows = append(t.Rows, []string{fmt.Sprint(st.PID), fmt.Sprint(st.Parent), s.sayState(st.State), st.Comm})
-	}
-	return t
-}
-
-// mostRows is how many rows of evidence are shown.
-const mostRows = 6

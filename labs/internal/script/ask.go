@@ -7,41 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"posixlab/labs/internal/show"
 )
-
-func (s *Story) cmdConnect(c *call) error {
-	var n int
-	if err := c.flags(func(f *flag.FlagSet) { f.IntVar(&n, "n", 0, "") }, 1, -1); err != nil {
-		return err
-	}
-	for _, name := range c.args {
-		names := []string{name}
-		if n > 0 {
-			names = nil
-			for i := range n {
-				names = append(names, fmt.Sprint(name, i+1))
-			}
-		}
-		for i, name := range names {
-			if err := s.dial(name); err != nil {
-				return err
-			}
-			if i < 2 || i == len(names)-1 {
-				conn := s.conn(name)
-				s.Out.Closes(name, show.Text{
-					EN: fmt.Sprintf("connected, %s to %s", conn.local, conn.remote),
-					ES: fmt.Sprintf("conexión de %s a %s", conn.local, conn.remote)})
-			}
-			if i == 2 && len(names) > 3 {
-				s.Out.Note(show.Text{EN: "… %d more", ES: "… %d más"}, len(names)-3)
-			}
-		}
-	}
-	return nil
-}
 
 // A request is what send and ask put on the wire.
 type request struct {
@@ -234,111 +201,6 @@ func (s *Story) cmdAsk(c *call) error {
 	}
 	if s.Out.Mute(was); times > 1 {
 		s.Out.Note(show.Text{EN: "… and %d times more", ES: "… y %d veces más"}, times-1)
-	}
-	return nil
-}
-
-func (s *Story) cmdEOF(c *call) error {
-	if len(c.args) != 1 {
-		return misuse("wrong number of arguments")
-	}
-	conn, err := s.need(c.args[0])
-	if err != nil {
-		return err
-	}
-	last, err := s.replyToEOF(conn)
-	if err != nil {
-		return err
-	}
-	if len(last) > 0 {
-		s.Out.Hears(conn.name, last)
-	}
-	s.Out.Closes(conn.name, show.Text{
-		EN: "the server closed: recv returns 0",
-		ES: "el servidor cerró: recv devuelve 0"})
-	return nil
-}
-
-func (s *Story) cmdHangup(c *call) error {
-	var half, reset bool
-	err := c.flags(func(f *flag.FlagSet) {
-		f.BoolVar(&half, "half", false, "")
-		f.BoolVar(&reset, "reset", false, "")
-	}, 1, 1)
-	if err != nil {
-		return err
-	}
-	conn, err := s.need(c.args[0])
-	if err != nil {
-		return err
-	}
-	if half {
-		s.Out.Closes(conn.name, show.Text{
-			EN: "shutdown(SHUT_WR): nothing more to say, still listening",
-			ES: "shutdown(SHUT_WR): ya no dice nada, pero sigue escuchando"})
-		if err := conn.tcp.CloseWrite(); err != unix.ENOTCONN {
-			return err
-		}
-		return nil
-	}
-	what := show.Text{EN: "close", ES: "close"}
-	if reset {
-		what = show.Text{EN: "reset (RST)", ES: "corte (RST)"}
-		if err := conn.tcp.SetLinger(0); err != nil {
-			return err
-		}
-	}
-	s.Out.Closes(conn.name, what)
-	s.forget(conn)
-	s.past = append(s.past, conn)
-	return conn.tcp.Close()
-}
-
-var placeholder = regexp.MustCompile(`\{(\w*)\}`)
-
-func (s *Story) cmdEach(c *call) error {
-	if len(c.args) < 2 {
-		return misuse("wrong number of arguments")
-	}
-	prefix, name := c.args[0], c.args[1]
-	var command Command
-	for _, known := range Vocabulary() {
-		if known.Name == name {
-			command = known
-		}
-	}
-	if command.run == nil {
-		return misuse("each cannot run " + name)
-	}
-	var names []string
-	for _, conn := range s.conns {
-		if strings.HasPrefix(conn.name, prefix) {
-			names = append(names, conn.name)
-		}
-	}
-	if len(names) == 0 {
-		return misuse("no connection's name begins with " + prefix)
-	}
-	was := s.Out.Mute(false)
-	defer s.Out.Mute(was)
-	for i, name := range names {
-		conn := s.conn(name)
-		args := make([]string, len(c.args)-2)
-		for j, arg := range c.args[2:] {
-			args[j] = placeholder.ReplaceAllStringFunc(arg, func(p string) string {
-				if p == "{}" {
-					return name
-				}
-				return conn.captured[p[1:len(p)-1]]
-			})
-		}
-		s.Out.Mute(was || i > 1 && i < len(names)-1)
-		if err := s.try(c.ts, command, c.neg, args); err != nil {
-			return err
-		}
-		if i == 1 && len(names) > 3 {
-			s.Out.Note(show.Text{EN: "… %d more", ES: "… %d más"}, len(names)-3)
-		}
 	}
 	return nil
 }

@@ -1,0 +1,47 @@
+package grade
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const dirPrefix = "posixlab-run-"
+
+// claim locks a folder for as long as this process lives (flock(2)): it is in use.
+func claim(dir string) error {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
+}
+
+// sweep removes the folders of runners that were killed together with their workers: nobody
+// holds a lock on any part of them, and they are not so new that their runner is about to.
+func sweep() {
+	old, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range old {
+		info, err := os.Stat(dir)
+		if err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		parts, _ := filepath.Glob(filepath.Join(dir, "*"))
+		if !slices.ContainsFunc(append(parts, dir), inUse) {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+func inUse(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true // not ours to say
+	}
+	defer unix.Close(fd) // and with it the lock
+	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil
+}

@@ -1,0 +1,76 @@
+package script
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// An Outcome says why a story ended early.
+type Outcome struct {
+	Infra    bool   // the kit or the machine failed, and not the server
+	Expected string // in the reader's language, as are all of these
+	Seen     string
+	Evidence []string // lines, from the kernel and from the server's own output
+}
+
+// A failure ends a story: what a command expected, and what it saw instead.
+type failure struct {
+	expected, seen string
+}
+
+func (f *failure) Error() string { return "expected " + f.expected + "; saw " + f.seen }
+
+// misuse is a script's own mistake.
+type misuse string
+
+func (m misuse) Error() string { return string(m) }
+
+// explain turns a command's error into an outcome. Whatever is neither the server's failure nor
+// its hang is the machine's, or the kit's.
+func (s *Story) explain(err error) *Outcome {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
+	}
+	return &Outcome{Infra: true, Seen: err.Error(), Evidence: s.evidence()}
+}
+
+func (s *Story) sayHang(h *target.Hang) string {
+	if h.Quiet {
+		return s.say(show.Text{
+			EN: "all of the server's threads sleep, nothing is on its way",
+			ES: "todos los hilos del servidor duermen, no viene nada en camino"})
+	}
+	return s.say(show.Text{
+		EN: "after %s",
+		ES: "después de %s"}, show.Duration(h.After))
+}
+
+// fails makes a failure out of two texts without arguments.
+func (s *Story) fails(expected, seen show.Text) error {
+	return &failure{s.say(expected), s.say(seen)}
+}
+
+// evidence is what the kernel and the server's own output say at this moment, for a report.
+func (s *Story) evidence() (lines []string) {
+	if s.server == nil {
+		return nil
+	}
+	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
+		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
+	}
+	if table, err := s.sockets(nil); err == nil && len(table.Rows) > 0 {
+		lines = append(lines, table.Lines(s.Out.Lang)...)
+	}
+	if data, err := os.ReadFile(s.server.Log); err == nil && len(data) > 0 {
+		said := strings.Split(strings.TrimSpace(string(data)), "\n")
+		lines = append(lines, s.say(show.Text{EN: "the server's own output", ES: "lo que escribió el servidor"}))
+		for _, line := range said[max(0, len(said)-6):] {
+			lines = append(lines, "  "+show.Printable(line))
+		}
+	}
+	return lines
+}

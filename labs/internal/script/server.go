@@ -1,0 +1,183 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+func (s *Story) cmdServer(c *call) error {
+	if len(c.args) > 0 {
+		return misuse("wrong number of arguments")
+	}
+	if c.neg && s.server == nil {
+		return misuse("! server needs one that runs")
+	}
+	command := s.Server
+	if command.TakesPort {
+		command.Argv = append(slices.Clone(command.Argv), "-port", fmt.Sprint(s.port))
+	}
+	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
+	s.logs = append(s.logs, log)
+	server, err := s.run.Start(command, s.env, log)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", strings.Join(command.Argv, " "), err)
+	}
+	s.Out.Note(show.Text{EN: "process %d: %s", ES: "proceso %d: %s"}, server.Root, show.Command(command.Argv))
+	if c.neg {
+		return s.mustEnd(server)
+	}
+	err = s.mustListen(c, server)
+	if s.port == 0 && errors.Is(err, errPortWaits) {
+		return s.startLater(c, command)
+	}
+	return err
+}
+
+// errPortWaits says that a server could not have its built-in port for connections of a scenario
+// before, which stand in TIME_WAIT.
+var errPortWaits = errors.New("TIME_WAIT on the port")
+
+// startLater starts a server anew once an earlier scenario's connections have left the port. A
+// server that does not set SO_REUSEADDR fails the scenario that is about that, and no other.
+func (s *Story) startLater(c *call, command target.Command) error {
+	s.Out.Note(show.Text{
+		EN: "an earlier scenario left TIME_WAIT on port %d: waiting for its end, up to a minute",
+		ES: "un escenario anterior dejó TIME_WAIT en el puerto %d: a esperar su fin, hasta un minuto"}, protocolPort)
+	_, err := target.AwaitKernel(2*time.Minute, func() (bool, error) {
+		table, err := proc.TCPTable()
+		return !slices.ContainsFunc(table, waitsOnPort), err
+	})
+	if err != nil {
+		return err
+	}
+	server, err := s.run.Start(command, s.env, s.logs[len(s.logs)-1])
+	if err != nil {
+		return err
+	}
+	return s.mustListen(c, server)
+}
+
+func waitsOnPort(t proc.TCP) bool {
+	return t.State == proc.TimeWait && t.Local.Port() == protocolPort
+}
+
+// mustListen waits until a new server owns a socket in LISTEN.
+func (s *Story) mustListen(c *call, server *target.Server) error {
+	s.server, s.end = server, nil
+	expected := s.say(show.Text{
+		EN: "a socket of the server's in LISTEN",
+		ES: "un socket del servidor en LISTEN"})
+	err := s.await(nil, expected,
+		func() string {
+			return s.say(show.Text{EN: "none: it runs, and listens on no port", ES: "ninguno: corre, y no escucha en ningún puerto"})
+		},
+		func() (bool, error) {
+			listening, err := s.run.Listening(server)
+			if listening || err != nil {
+				return listening, err
+			}
+			select {
+			case <-server.Exited:
+				if left, err := s.run.Descends(server); left || err != nil {
+					return false, err // it went into the background, as daemons do
+				}
+				return false, s.endedEarly(expected, server)
+			default:
+				return false, nil
+			}
+		})
+	if err != nil {
+		return err
+	}
+	s.port = server.Port
+	c.ts.Setenv("SERVER", fmt.Sprint(server.PID))
+	c.ts.Setenv("PORT", fmt.Sprint(server.Port))
+	return nil
+}
+
+// endedEarly tells how a server ended that should have listened. If a stranger has the port of
+// the protocol, that is nobody's fault in this room.
+func (s *Story) endedEarly(expected string, server *target.Server) error {
+	table, err := proc.TCPTable()
+	if err != nil {
+		return err
+	}
+	for _, t := range table {
+		if t.State == proc.Listen && t.Local.Port() == protocolPort && !s.Server.TakesPort {
+			return fmt.Errorf("%s", s.say(show.Text{
+				EN: "port %d is taken by another program, which `ss -ltnp` names: end it, and try again",
+				ES: "otro programa tiene el puerto %d; `ss -ltnp` dice cuál: ciérralo e intenta de nuevo"}, protocolPort))
+		}
+	}
+	ended := &failure{expected, s.say(show.Text{
+		EN: "it %s before that: %s",
+		ES: "antes de eso %s: %s"}, s.sayStatus(server.Status), s.lastWords(server))}
+	if slices.ContainsFunc(table, waitsOnPort) && !s.Server.TakesPort {
+		return errors.Join(ended, errPortWaits)
+	}
+	return ended
+}
+
+// protocolPort is where a server listens whose port is built in.
+const protocolPort = 5002
+
+// mustEnd waits until a server that cannot have its port ends by itself.
+func (s *Story) mustEnd(server *target.Server) error {
+	expected := s.say(show.Text{
+		EN: "the second server says why it cannot start, and ends with a status other than 0",
+		ES: "el segundo servidor dice por qué no puede iniciar, y termina con un estado distinto de 0"})
+	err := s.await(nil, expected,
+		func() string { return s.say(show.Text{EN: "it still runs", ES: "sigue corriendo"}) },
+		func() (bool, error) {
+			select {
+			case <-server.Exited:
+				return true, nil
+			default:
+			}
+			listening, err := s.run.Listening(server)
+			if listening {
+				return false, &failure{expected, s.say(show.Text{
+					EN: "it listens too, on port %d",
+					ES: "también escucha, en el puerto %d"}, server.Port)}
+			}
+			return false, err
+		})
+	if err != nil {
+		return err
+	}
+	how := s.sayStatus(server.Status)
+	if server.Status == 0 {
+		return &failure{expected, "it " + how}
+	}
+	s.Out.Note(show.Text{EN: "it %s: %s", ES: "%s: %s"}, how, s.lastWords(server))
+	return nil
+}
+
+// lastWords is the last line that a server wrote.
+func (s *Story) lastWords(server *target.Server) string {
+	data, _ := os.ReadFile(server.Log)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	if last := lines[len(lines)-1]; last != "" {
+		return show.Printable(last)
+	}
+	return s.say(show.Text{EN: "it said nothing", ES: "no dijo nada"})
+}
+
+// sayStatus decodes a wait status, as the macros of wait(2) do.
+func (s *Story) sayStatus(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return s.say(show.Text{EN: "was killed by %s", ES: "murió por %s"}, unix.SignalName(status.Signal()))
+	}
+	return s.say(show.Text{EN: "exited with status %d", ES: "terminó con estado %d"}, status.ExitStatus())
+}
