@@ -39,11 +39,11 @@ func parseFlags(args []string) options {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage.In(opt.lang))
 		os.Exit(0)
+	case err != nil:
+		wrongUse(opt.lang, badOption.In(opt.lang, err))
 	case *showVersion:
 		fmt.Println("posixlab server", version)
 		os.Exit(0)
-	case err != nil:
-		wrongUse(opt.lang, err.Error())
 	case flags.NArg() > 0:
 		wrongUse(opt.lang, noArguments.In(opt.lang, protocol.Quote(flags.Arg(0))))
 	case opt.lang != protocol.English && opt.lang != protocol.Spanish:

@@ -35,7 +35,10 @@ func (s *server) list(c *client) (string, error) {
 		return "", protocol.Refuse(protocol.ListFailed, why)
 	}
 	if lost.bytes > 0 {
-		s.log.say(cut, listCut, c.number, len(table), len(table)+lost.bytes, lost.rows)
+		s.log.say(logCut, listCut, c.number, len(table), len(table)+lost.bytes, lost.rows)
+	}
+	if len(table) == 0 { // no reply at all would leave the client waiting
+		return "", protocol.Refuse(protocol.ListEmpty, protocol.Limit)
 	}
 	return string(table), nil
 }

@@ -73,11 +73,11 @@ func TestListLimit(t *testing.T) {
 	}
 }
 
-// TestListLongLine: of a line that alone is past the limit nothing is left.
+// TestListLongLine: of a line that alone is past the limit nothing is left, and that is an error.
 func TestListLongLine(t *testing.T) {
 	s := start(t, options{env: []string{fakePS(t, []byte(strings.Repeat("x", limit+1)+"\n"))}})
-	if got := s.connect().list(); got != "" {
-		t.Errorf("LIST gives %d bytes", len(got))
+	if got := s.connect().list(); !strings.HasPrefix(got, "Error: ") {
+		t.Errorf("LIST gives %q", got)
 	}
 	s.awaitLog(`  cut      client 1 got 0 of 65538 bytes: 1 rows lost$`)
 }

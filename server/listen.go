@@ -38,18 +38,18 @@ func (s *server) listen() (fd int) {
 	// POSIX: bind(fd, (struct sockaddr *)&addr, sizeof addr);
 	err = unix.Bind(fd, &unix.SockaddrInet4{Port: s.port})
 	if err != nil {
-		s.cannotStart(s.explainBind(err))
+		s.cannotStart(s.explain("bind", err))
 	}
 
 	// 3. From here on the kernel completes handshakes, and queues them for accept.
 	// POSIX: listen(fd, backlog);
 	err = unix.Listen(fd, backlog)
 	if err != nil {
-		s.cannotStart(protocol.Refuse(callFailed, "listen", err))
+		s.cannotStart(s.explain("listen", err))
 	}
 
 	local, _ := unix.Getsockname(fd) // names the port that the kernel chose for -port 0
-	s.log.say(listen, listening, address(local), backlog)
+	s.log.say(logListen, listening, address(local), backlog)
 	return fd
 }
 
@@ -73,7 +73,7 @@ func (s *server) acceptClients(fd int) {
 			unix.Close(fd) // the only copy: no child has one
 			return
 		default: // no descriptor, or no memory, for one more
-			spare = s.refuseWith(spare, fd, err)
+			spare = s.acceptWithSpare(spare, fd, err)
 		}
 	}
 }
@@ -90,12 +90,12 @@ func (s *server) openSpare() int {
 	return spare
 }
 
-// refuseWith is for accept's EMFILE and its kin. The connection stays in the queue, so calling
+// acceptWithSpare is for accept's EMFILE and its kin. The connection stays in the queue, so calling
 // accept again at once would fail again, for ever, at full speed. Giving the spare descriptor
 // back makes room to accept one client, and to tell it; without a spare it waits until a client
 // leaves. It returns the spare for the next time.
-func (s *server) refuseWith(spare, fd int, cause error) int {
-	s.log.say(failed, callFailed, "accept", cause)
+func (s *server) acceptWithSpare(spare, fd int, cause error) int {
+	s.log.say(logFailed, callFailed, "accept", cause)
 	if spare >= 0 {
 		unix.Close(spare) // makes room for one descriptor
 		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
@@ -141,15 +141,16 @@ func address(sa unix.Sockaddr) string {
 	return "?"
 }
 
-// explainBind says why the port cannot be had, and what to do about it.
-func (s *server) explainBind(err error) error {
+// explain says why bind or listen failed, and what to do about it. Of two servers that start at
+// the same moment both may bind; the second then fails to listen.
+func (s *server) explain(call string, err error) error {
 	switch {
 	case s.port < 0 || s.port > 65535:
 		return protocol.Refuse(portRange, s.port)
 	case err == unix.EADDRINUSE:
-		return protocol.Refuse(portInUse, s.port, err)
+		return protocol.Refuse(portInUse, call, s.port, err)
 	case err == unix.EACCES:
-		return protocol.Refuse(portPrivileged, s.port, err)
+		return protocol.Refuse(portPrivileged, call, s.port, err)
 	}
-	return protocol.Refuse(noBind, s.port, err)
+	return protocol.Refuse(noBind, call, s.port, err)
 }

@@ -16,16 +16,16 @@ import (
 type kind struct{ word, colour string }
 
 var (
-	listen  = kind{"listen", "32"}
-	accept  = kind{"accept", "32"}
-	request = kind{"request", "36"}
-	fork    = kind{"fork", "33"}
-	reap    = kind{"reap", "35"}
-	cut     = kind{"cut", "31"}
-	failed  = kind{"error", "31"}
-	warn    = kind{"warning", "31"}
-	closed  = kind{"close", "32"}
-	end     = kind{"end", "32"}
+	logListen  = kind{"listen", "32"}
+	logAccept  = kind{"accept", "32"}
+	logRequest = kind{"request", "36"}
+	logFork    = kind{"fork", "33"}
+	logReap    = kind{"reap", "35"}
+	logCut     = kind{"cut", "31"}
+	logFailed  = kind{"error", "31"}
+	logWarn    = kind{"warning", "31"}
+	logClosed  = kind{"close", "32"}
+	logEnd     = kind{"end", "32"}
 )
 
 // log writes one line for each thing that happens: the time, what it is, the details.

@@ -60,7 +60,7 @@ func newServer(opt options) *server {
 		s.cannotStart(err)
 	}
 	if s.open {
-		s.log.say(warn, openToAll)
+		s.log.say(logWarn, openToAll)
 	}
 	return s
 }
@@ -86,7 +86,7 @@ func (s *server) catchSignals() <-chan os.Signal {
 // that is blocked in accept.
 func (s *server) shutDownOn(signals <-chan os.Signal, fd int) {
 	sig := (<-signals).(unix.Signal)
-	s.log.say(end, endsOn, unix.SignalName(sig))
+	s.log.say(logEnd, endsOn, unix.SignalName(sig))
 
 	// POSIX: shutdown(fd, SHUT_RDWR);
 	unix.Shutdown(fd, unix.SHUT_RDWR)
@@ -104,9 +104,9 @@ func (s *server) end() {
 	late.Stop()
 	left := s.children.count()
 	if left > 0 {
-		s.log.say(warn, endedNot, left)
+		s.log.say(logWarn, endedNot, left)
 	}
-	s.log.say(end, endedAll, len(dying)-left)
+	s.log.say(logEnd, endedAll, len(dying)-left)
 	os.Exit(0)
 }
 

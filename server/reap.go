@@ -74,11 +74,11 @@ func (s *server) bury(pid int, status unix.WaitStatus) {
 	how := protocol.WaitStatus(s.lang, status)
 	c, known := s.children.living[pid]
 	if !known { // left to us by the program that became this server by exec
-		s.log.say(reap, reapedStranger, pid, how)
+		s.log.say(logReap, reapedStranger, pid, how)
 		return
 	}
 	delete(s.children.living, pid)
-	s.log.say(reap, reaped, pid, printable(c.name), how) // first: the last to end ends the server
+	s.log.say(logReap, reaped, pid, printable(c.name), how) // first: the last to end ends the server
 	c.status = status
 	close(c.ended)
 }

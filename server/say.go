@@ -24,6 +24,9 @@ var usage = protocol.Message{
 
 // Wrong use.
 var (
+	badOption = protocol.Message{
+		EN: "%v",
+		ES: "opción incorrecta: %v"}
 	noArguments = protocol.Message{
 		EN: "there is nothing to do with %s: the server takes only options",
 		ES: "no hay nada que hacer con %s: el servidor solo acepta opciones"}
@@ -44,14 +47,14 @@ var (
 		EN: "bind 0.0.0.0:%d: a port is a number from 0 to 65535: choose one with -port",
 		ES: "bind 0.0.0.0:%d: un puerto es un número de 0 a 65535: elige uno con -port"}
 	portInUse = protocol.Message{
-		EN: "bind 0.0.0.0:%d: %s: is another server running? look with `ss -ltnp`, or try -port 0",
-		ES: "bind 0.0.0.0:%d: %s: ¿hay otro servidor corriendo? búscalo con `ss -ltnp`, o prueba -port 0"}
+		EN: "%s 0.0.0.0:%d: %s: is another server running? look with `ss -ltnp`, or try -port 0",
+		ES: "%s 0.0.0.0:%d: %s: ¿hay otro servidor corriendo? búscalo con `ss -ltnp`, o prueba -port 0"}
 	portPrivileged = protocol.Message{
-		EN: "bind 0.0.0.0:%d: %s: ports under 1024 are root's: choose a larger one with -port",
-		ES: "bind 0.0.0.0:%d: %s: los puertos menores a 1024 son de root: elige uno mayor con -port"}
+		EN: "%s 0.0.0.0:%d: %s: ports under 1024 are root's: choose a larger one with -port",
+		ES: "%s 0.0.0.0:%d: %s: los puertos menores a 1024 son de root: elige uno mayor con -port"}
 	noBind = protocol.Message{
-		EN: "bind 0.0.0.0:%d: %s: try another port with -port",
-		ES: "bind 0.0.0.0:%d: %s: prueba otro puerto con -port"}
+		EN: "%s 0.0.0.0:%d: %s: try another port with -port",
+		ES: "%s 0.0.0.0:%d: %s: prueba otro puerto con -port"}
 )
 
 // The log.

@@ -31,17 +31,17 @@ type clients struct {
 func (s *server) delegate(conn int, peer unix.Sockaddr) {
 	local, _ := unix.Getsockname(conn)
 	if !s.open && !onThisMachine(local, peer) {
-		s.log.say(failed, refusedPeer, address(peer))
+		s.log.say(logFailed, refusedPeer, address(peer))
 		s.refuse(conn, protocol.Refuse(protocol.NotThisMachine))
 		return
 	}
 	c := s.clients.join(conn, address(peer), s.maxClients)
 	if c == nil {
-		s.log.say(failed, refusedFull, address(peer))
+		s.log.say(logFailed, refusedFull, address(peer))
 		s.refuse(conn, protocol.Refuse(protocol.TooManyClients, s.maxClients))
 		return
 	}
-	s.log.say(accept, accepted, c.number, c.peer, conn)
+	s.log.say(logAccept, accepted, c.number, c.peer, conn)
 
 	// Two small replies in a row: without this, the second waits for the first to be acknowledged,
 	// up to 40 ms (Nagle's algorithm, tcp(7)).
@@ -59,7 +59,7 @@ func (s *server) serve(c *client) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread() // else the thread would end here, and the next cost a clone
 	defer s.clients.leave(c)
-	defer s.log.say(closed, closing, c.number)
+	defer s.log.say(logClosed, closing, c.number)
 
 	requests := requests{conn: c.conn}
 	for {
@@ -80,7 +80,7 @@ func (s *server) serve(c *client) {
 func (s *server) answer(c *client, line string, err error) (reply string, exit bool) {
 	var req protocol.Request
 	if err == nil {
-		s.log.say(request, requested, c.number, printable(line))
+		s.log.say(logRequest, requested, c.number, printable(line))
 		req, err = protocol.Parse(line)
 	}
 	if err == nil {
@@ -97,13 +97,14 @@ func (s *server) answer(c *client, line string, err error) (reply string, exit b
 	}
 	if err != nil {
 		reply = protocol.ErrorReply(s.lang, err)
-		s.log.say(failed, answered, c.number, reply)
+		s.log.say(logFailed, answered, c.number, reply)
 	}
 	return reply, false
 }
 
 // send writes a whole reply, however many calls it takes: one send may take less than it was
-// given. MSG_NOSIGNAL: a client that has gone is the error EPIPE, not the signal SIGPIPE.
+// given. MSG_NOSIGNAL: a client that has gone is the error EPIPE, not the signal SIGPIPE. (SendmsgN,
+// since x/sys's Send does not tell how much was taken.)
 func send(conn int, reply string) error {
 	for rest := []byte(reply); len(rest) > 0; {
 		// POSIX: ssize_t n = send(conn, rest, len, MSG_NOSIGNAL);

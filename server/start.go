@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -66,7 +67,7 @@ func (s *server) spawn(argv []string, stdout int) (*child, error) {
 	}
 	c := &child{pid: pid, name: argv[0], ended: make(chan struct{})}
 	s.children.living[pid] = c
-	s.log.say(fork, born, pid, printable(strings.Join(argv, " ")))
+	s.log.say(logFork, born, pid, printable(strings.Join(argv, " ")))
 	return c, nil
 }
 
@@ -87,23 +88,27 @@ func explainExec(name string, err error) error {
 
 // lookPath finds a program as execvp does (exec(3)): a name without a slash is looked for in
 // each directory of PATH. The error is the errno that execvp would set; for a directory it is
-// EISDIR, which says more than execvp's EACCES.
+// EISDIR, which says more than execvp's EACCES. Unlike execvp, which would have /bin/sh read it, a
+// file of no valid format is an error (ENOEXEC): there is to be no shell.
 func lookPath(name string) (path string, err error) {
 	if strings.Contains(name, "/") {
 		return name, executable(name)
 	}
 	err = unix.ENOENT
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+	for _, dir := range filepath.SplitList(cmp.Or(os.Getenv("PATH"), defaultPath)) {
 		path := filepath.Join(dir, name)
 		switch found := executable(path); found {
 		case nil:
 			return path, nil
-		case unix.EACCES: // go on looking, but remember
+		case unix.EACCES, unix.EISDIR: // go on looking, but remember
 			err = found
 		}
 	}
 	return "", err
 }
+
+// defaultPath is where execvp looks if PATH is not set.
+const defaultPath = "/bin:/usr/bin"
 
 // executable returns the errno with which exec would fail for a path, as far as the directory
 // tells.

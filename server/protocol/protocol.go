@@ -47,7 +47,7 @@ var Names = [...][]string{
 	List:  {"LIST", "LISTAR", "LS", "PS", "LISTA", "VER", "SHOW", "MOSTRAR", "PROCESOS", "PROCESSES"},
 	Start: {"START", "INICIAR", "RUN", "EJECUTAR", "LAUNCH", "LANZAR", "EXEC", "CORRER", "BEGIN", "EMPEZAR", "CREATE", "CREAR"},
 	Stop:  {"STOP", "DETENER", "KILL", "MATAR", "END", "TERMINAR", "FINISH", "FINALIZAR", "CANCEL", "CANCELAR", "HALT", "PARAR"},
-	Exit:  {"EXIT", "SALIR", "QUIT", "BYE", "ADIOS", "CLOSE", "CERRAR", "DISCONNECT", "DESCONECTAR"},
+	Exit:  {"EXIT", "SALIR", "QUIT", "BYE", "ADIOS", "ADIÓS", "CLOSE", "CERRAR", "DISCONNECT", "DESCONECTAR"},
 }
 
 // String returns the verb's own name.

@@ -124,6 +124,9 @@ var (
 	CannotList = Message{
 		EN: "cannot list processes: %s: %s",
 		ES: "no se pueden listar los procesos: %s: %s"}
+	ListEmpty = Message{
+		EN: "cannot list processes: ps wrote no whole line within %d bytes",
+		ES: "no se pueden listar los procesos: ps no escribió ni una línea completa en %d bytes"}
 	ListFailed = Message{
 		EN: "cannot list processes: ps %s",
 		ES: "no se pueden listar los procesos: ps %s"}
