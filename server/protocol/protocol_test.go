@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -107,11 +108,11 @@ func TestAliases(t *testing.T) {
 	}
 }
 
-// mixed writes every second letter small: lIsT.
+// mixed writes every second letter in capitals: lIsT.
 func mixed(name string) string {
-	letters := []byte(strings.ToLower(name))
+	letters := []rune(strings.ToLower(name))
 	for i := 1; i < len(letters); i += 2 {
-		letters[i] -= 'a' - 'A'
+		letters[i] = unicode.ToUpper(letters[i])
 	}
 	return string(letters)
 }
