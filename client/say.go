@@ -22,7 +22,7 @@ var say = struct {
 
 Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless given.
 
-  -c REQUEST    send this request; repeat it for more. Without -c, requests are typed
+  -c REQUEST    send this request; repeat -c for more. Without -c, requests are typed
                 at a prompt, or read from standard input when it is not a terminal
   -lang en|es   the language; else that of the environment
   -version      print the version and end
@@ -34,8 +34,8 @@ Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or i
 
 Habla con el servidor en HOST, 127.0.0.1 si no se da, por el puerto TCP 5002 si no se da.
 
-  -c PETICIÓN   envía esta petición; repítela para enviar más. Sin -c, las peticiones se
-                escriben ante un indicador, o se leen de la entrada si no es una terminal
+  -c PETICIÓN   envía esta petición; repite -c para enviar más. Sin -c, las peticiones se
+                escriben en el prompt, o se leen de la entrada estándar si no es una terminal
   -lang en|es   el idioma; si no, el del entorno
   -version      muestra la versión y termina
 

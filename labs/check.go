@@ -38,7 +38,7 @@ func check(ctx context.Context, a *app, args []string) int {
 		scenarios = a.course.Scenarios()
 	}
 	if bug != "" && a.course.Bugs[bug] == nil {
-		return a.wrongUse(a.say(show.Text{EN: "there is no known-bad server %q", ES: "no hay un servidor malo %q"}, bug))
+		return a.wrongUse(a.say(show.Text{EN: "there is no known-bad server %q", ES: "no existe el servidor defectuoso %q"}, bug))
 	}
 	if jobs < 1 {
 		return a.wrongUse(a.say(show.Text{EN: "-jobs %d: give at least 1", ES: "-jobs %d: usa al menos 1"}, jobs))

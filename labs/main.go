@@ -68,9 +68,9 @@ func labs(args []string) int {
 		}
 		return a.wrongUse(show.Text{
 			EN: "there is no command %q",
-			ES: "no hay un comando %q"}.In(a.lang, args[0]))
+			ES: "no existe el comando %q"}.In(a.lang, args[0]))
 	}
-	return a.wrongUse(show.Text{EN: "say what to do", ES: "di qué hacer"}.In(a.lang))
+	return a.wrongUse(show.Text{EN: "say what to do", ES: "falta decir qué hacer"}.In(a.lang))
 }
 
 // workerArg makes this program a worker.
@@ -121,8 +121,8 @@ A LAB is a number (1), a name (01-sockets), or one scenario (01-sockets/restart)
 	ES: `uso: labs COMANDO [OPCIÓN]… [LAB…]
 
   list                     los laboratorios y sus escenarios
-  run [-step] LAB…         cuenta las historias de un laboratorio y las de sus servidores malos
-  check [LAB…]             juzga un servidor: un veredicto por escenario
+  run [-step] LAB…         cuenta las historias de un laboratorio y de sus servidores defectuosos
+  check [LAB…]             evalúa un servidor: un veredicto por escenario
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), un nombre (01-sockets) o un escenario (01-sockets/restart).
@@ -131,8 +131,8 @@ LAB es un número (1), un nombre (01-sockets) o un escenario (01-sockets/restart
   -root DIR        la carpeta del proyecto; si no, la que esté arriba de la actual
   -step            run: espera Enter antes de cada paso
   -no-bugs         run: solo la referencia
-  -server CMD      check: el servidor por juzgar; si no, la referencia
-  -bug NOMBRE      check: juzga este servidor malo conocido
+  -server CMD      check: el servidor por evaluar; si no, la referencia
+  -bug NOMBRE      check: evalúa este servidor defectuoso
   -results ARCHIVO check: escribe los veredictos en JSON, después de cada escenario
   -jobs N          check: cuántos escenarios a la vez
   -no-isolation    check: sin espacios de nombres de red: un escenario a la vez

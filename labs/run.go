@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
+	"sync"
 
 	"golang.org/x/term"
 
@@ -38,9 +41,15 @@ func run(ctx context.Context, a *app, args []string) int {
 	if err != nil {
 		return a.infra(err)
 	}
-	t := &telling{app: a, runner: r, pause: step && term.IsTerminal(int(os.Stdin.Fd()))}
+	t := &telling{app: a, runner: r}
+	if step && term.IsTerminal(int(os.Stdin.Fd())) {
+		t.pause = show.Enter(os.Stdin)
+	}
 	if !noBugs {
-		t.buildAhead(ctx, b, scenarios)
+		ahead, cancel := context.WithCancel(ctx)
+		t.tellAhead(ahead, b, scenarios)
+		defer t.tellers.Wait() // before the runner is closed
+		defer cancel()
 	}
 	var lab *course.Lab
 	for _, sc := range scenarios {
@@ -72,48 +81,72 @@ func (a *app) interrupted() int {
 type telling struct {
 	*app
 	runner *grade.Runner
-	pause  bool
-	built  map[string]chan built // known-bad servers, by name, each as soon as it is built
+	pause  func() // before each known-bad server; nil: no pause
+
+	ahead   map[tale]chan told
+	tellers sync.WaitGroup
 
 	passed, caught int
 	status         int
 }
 
-type built struct {
-	path string
-	err  error
+// A tale is a scenario told on a known-bad server, and told is what came of it.
+type tale struct {
+	scenario *course.Scenario
+	bug      *course.Bug
 }
 
-// buildAhead builds the known-bad servers while the first stories are told.
-func (t *telling) buildAhead(ctx context.Context, b *build.Builder, scenarios []*course.Scenario) {
-	t.built = make(map[string]chan built)
-	var names []string
+type told struct {
+	text   string
+	result grade.Result
+}
+
+// tellAhead builds the known-bad servers and runs their stories, a few at a time, while the first
+// ones are being told: most of them wait for a server that does nothing.
+func (t *telling) tellAhead(ctx context.Context, b *build.Builder, scenarios []*course.Scenario) {
+	t.ahead = make(map[tale]chan told)
+	var tales []tale
 	for _, sc := range scenarios {
 		for _, name := range sc.Bugs {
-			if t.built[name] == nil {
-				t.built[name] = make(chan built, 1)
-				names = append(names, name)
-			}
+			next := tale{sc, t.course.Bugs[name]}
+			t.ahead[next] = make(chan told, 1)
+			tales = append(tales, next)
 		}
 	}
-	go func() {
-		for _, name := range names {
-			path, err := b.Server(ctx, t.course.Bugs[name])
-			t.built[name] <- built{path, err}
-		}
-	}()
+	queue := make(chan tale, len(tales))
+	for _, next := range tales {
+		queue <- next
+	}
+	close(queue)
+	for range runtime.NumCPU() {
+		t.tellers.Go(func() {
+			for next := range queue {
+				t.ahead[next] <- t.tell(ctx, b, next)
+			}
+		})
+	}
+}
+
+func (t *telling) tell(ctx context.Context, b *build.Builder, next tale) told {
+	path, err := b.Server(ctx, next.bug)
+	if err != nil {
+		return told{result: grade.Result{Verdict: grade.Infra, Reason: err.Error()}}
+	}
+	var text strings.Builder
+	result := t.runner.Run(ctx, next.scenario, reference(path), grade.Told{Telling: grade.Brief, Out: &text})
+	return told{text.String(), result}
 }
 
 func (t *telling) opening(lab *course.Lab) {
 	t.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, t.say(lab.Title)))
 	t.out.Line(t.say(show.Text{
 		EN: "lecture: %s\nsheet:   labs/%s/README.md",
-		ES: "clase: %s\nhoja:  labs/%s/README.es.md"}, t.say(lab.Topic), lab.Name))
+		ES: "clase: %s\nguía:  labs/%s/README.es.md"}, t.say(lab.Topic), lab.Name))
 }
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {
 	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), t.say(sc.Claim))
-	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause})
+	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause != nil})
 	if result.Verdict == grade.Pass {
 		t.passed++
 		return
@@ -126,16 +159,16 @@ func (t *telling) reference(ctx context.Context, sc *course.Scenario, server str
 
 // bug shows a patch, and where the same story breaks with it.
 func (t *telling) bug(ctx context.Context, sc *course.Scenario, bug *course.Bug) {
-	t.out.Scene(sc.Name, t.say(show.Text{EN: "a known-bad server: %s", ES: "un servidor malo conocido: %s"}, bug.Name), t.say(bug.Title))
-	t.out.Patch(bug.Diff)
-	ready := <-t.built[bug.Name]
-	t.built[bug.Name] <- ready // another scenario may want it
-	if ready.err != nil {
-		t.out.Verdict(false, ready.err.Error())
-		t.worse(grade.ExitInfra)
-		return
+	if t.pause != nil {
+		t.pause()
 	}
-	result := t.runner.Run(ctx, sc, reference(ready.path), grade.Told{Telling: grade.Brief})
+	t.out.Scene(sc.Name, t.say(show.Text{EN: "a known-bad server: %s", ES: "un servidor defectuoso: %s"}, bug.Name), t.say(bug.Title))
+	t.out.Patch(bug.Diff)
+	story := <-t.ahead[tale{sc, bug}]
+	result := story.result
+	if ctx.Err() == nil {
+		fmt.Print(story.text)
+	}
 	switch {
 	case ctx.Err() != nil:
 	case result.Verdict == grade.Fail:
@@ -160,9 +193,9 @@ func (t *telling) closing(lab *course.Lab) int {
 	t.out.Line("")
 	t.out.Verdict(t.status == grade.ExitPass, t.say(show.Text{
 		EN: "stories told: %d; known-bad servers caught: %d",
-		ES: "historias contadas: %d; servidores malos detectados: %d"}, t.passed, t.caught))
+		ES: "historias contadas: %d; servidores defectuosos detectados: %d"}, t.passed, t.caught))
 	t.out.Line(t.say(show.Text{
 		EN: "  now judge a server of your own: make check-%d SERVER='./my_server'",
-		ES: "  ahora juzga un servidor tuyo: make check-%d SERVER='./mi_servidor'"}, lab.Number))
+		ES: "  ahora evalúa tu propio servidor: make check-%d SERVER='./mi_servidor'"}, lab.Number))
 	return t.status
 }

@@ -139,7 +139,7 @@ var (
 		ES: "al servidor no le quedan descriptores para ti: intenta más tarde"}
 	NotThisMachine = Message{
 		EN: "START runs any program, so this server serves only its own machine; see -open",
-		ES: "START ejecuta cualquier programa, así que este servidor solo atiende a su propia máquina; ve -open"}
+		ES: "START ejecuta cualquier programa, así que este servidor solo atiende a su propia máquina; consulta -open"}
 	ShuttingDown = Message{
 		EN: "the server is shutting down",
 		ES: "el servidor se está cerrando"}

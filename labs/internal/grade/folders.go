@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,8 +11,11 @@ import (
 
 const dirPrefix = "posixlab-run-"
 
-// claim locks a folder for as long as this process lives (flock(2)): it is in use.
+// claim makes a folder and locks it for as long as this process lives (flock(2)): it is in use.
 func claim(dir string) error {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", dir, err)
@@ -21,8 +23,8 @@ func claim(dir string) error {
 	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
 }
 
-// sweep removes the folders of runners that were killed together with their workers: nobody
-// holds a lock on any part of them, and they are not so new that their runner is about to.
+// sweep removes the folders of workers that were killed together with their runners: nobody holds
+// a lock on them, and they are not so new that their worker is about to.
 func sweep() {
 	old, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
 	for _, dir := range old {
@@ -30,8 +32,7 @@ func sweep() {
 		if err != nil || time.Since(info.ModTime()) < time.Minute {
 			continue
 		}
-		parts, _ := filepath.Glob(filepath.Join(dir, "*"))
-		if !slices.ContainsFunc(append(parts, dir), inUse) {
+		if !inUse(dir) {
 			os.RemoveAll(dir)
 		}
 	}

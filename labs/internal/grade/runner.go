@@ -3,6 +3,7 @@ package grade
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,44 +34,33 @@ type Runner struct {
 	Isolated bool
 	WhyNot   error
 
-	dir string // holds the workers' folders
-	n   int
-	mu  sync.Mutex
+	tmp string // where the workers make their folders
 }
 
-// NewRunner finds out what the machine allows. Close removes its files.
+// NewRunner finds out what the machine allows.
 func NewRunner(lang show.Lang, actor string, worker []string) (*Runner, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
 	sweep()
-	dir, err := os.MkdirTemp("", dirPrefix)
+	tmp, err := filepath.EvalSymlinks(os.TempDir())
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return nil, err
-	}
-	if err := claim(dir); err != nil {
-		return nil, err
-	}
-	r := &Runner{Actor: actor, Lang: lang, Worker: worker, dir: dir}
+	r := &Runner{Actor: actor, Lang: lang, Worker: worker, tmp: tmp}
 	r.WhyNot = r.tryIsolation()
 	r.Isolated = r.WhyNot == nil
 	return r, nil
 }
 
-// Close removes the runner's files, and ends what a worker that crashed may have left.
-func (r *Runner) Close() error {
-	err := target.KillDescendants()
-	os.RemoveAll(r.dir)
-	return err
-}
+// Close ends what a worker that crashed may have left.
+func (r *Runner) Close() error { return target.KillDescendants() }
 
 // A Told is how a scenario is told while it runs.
 type Told struct {
 	Telling Telling
-	Pause   bool
+	Pause   bool      // wait for Enter before each step
+	Out     io.Writer // nil: standard output
 }
 
 // Run runs one scenario against one server. It always returns a result: what goes wrong with the
@@ -101,14 +91,8 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	if err := ctx.Err(); err != nil {
 		return Result{}, errInterrupted
 	}
-	r.mu.Lock()
-	r.n++
-	dir := filepath.Join(r.dir, fmt.Sprint(r.n))
-	r.mu.Unlock()
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		return Result{}, err
-	}
-	defer os.RemoveAll(dir)
+	dir := filepath.Join(r.tmp, dirPrefix+rand.Text())
+	defer os.RemoveAll(dir) // if the worker was killed, and could not
 
 	if server.TakesPort && r.Isolated {
 		server.TakesPort = false // the lecture's port is free there
@@ -136,6 +120,9 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	var complaints bytes.Buffer
 	cmd := exec.Command(r.Worker[0], r.Worker[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, &complaints
+	if told.Out != nil {
+		cmd.Stdout = told.Out
+	}
 	cmd.ExtraFiles = []*os.File{jobRead, resultWrite} // jobFD and resultFD
 	if r.Isolated {
 		cmd.SysProcAttr = isolated()
@@ -153,6 +140,12 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	}
 	answer, readErr := io.ReadAll(resultRead)
 	err = cmd.Wait()
+	if interrupted(cmd.ProcessState) { // as by Ctrl-C, which reaches us too, if later
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
 
 	var result Result
 	switch {
@@ -164,4 +157,18 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 		return Result{}, readErr
 	}
 	return result, json.Unmarshal(answer, &result)
+}
+
+// interrupted reports whether a worker ended by a signal that a terminal sends to all of its
+// foreground processes: by itself, or before it was ready for that.
+func interrupted(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if !ok {
+		return false
+	}
+	switch status.Signal() {
+	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP:
+		return true
+	}
+	return status.ExitStatus() == ExitInt
 }

@@ -43,7 +43,7 @@ type job struct {
 	Telling  Telling
 	Coloured bool
 	Pause    bool   // wait for Enter before each step
-	Dir      string // an empty folder for the worker's files
+	Dir      string // a folder for the worker to make, use and remove
 	Isolated bool   // in a network namespace of its own, whose loopback is still down
 }
 
@@ -77,7 +77,7 @@ func Worker() int {
 	w.endEarly(in)
 	result := w.run()
 	w.ending.Lock()
-	if err := target.KillDescendants(); err != nil && result.Verdict != Infra {
+	if err := w.cleanUp(); err != nil && result.Verdict != Infra {
 		result = Result{Verdict: Infra, Reason: err.Error()}
 	}
 	if err := json.NewEncoder(os.NewFile(resultFD, "result")).Encode(result); err != nil {
@@ -123,11 +123,20 @@ func (w *worker) endEarly(runner io.Reader) {
 		}
 		w.ending.Lock()
 		target.Shut()
-		target.KillDescendants()
-		os.RemoveAll(w.Dir)
-		os.Remove(filepath.Dir(w.Dir)) // the runner's folder, if this was the last thing in it
+		w.cleanUp()
 		os.Exit(ExitInt)
 	}()
+}
+
+// cleanUp ends all that the scenario started, and removes the worker's folder.
+func (w *worker) cleanUp() error {
+	err := target.KillDescendants()
+	for range 10 { // the story may still be putting files there
+		if removeErr := os.RemoveAll(w.Dir); removeErr == nil {
+			break
+		}
+	}
+	return err
 }
 
 // run runs the scenario. The runner adds what it knows to the result.
@@ -148,7 +157,7 @@ func (w *worker) run() Result {
 	out.Brief = w.Telling == Brief
 	out.Mute(w.Telling == Silent)
 	if w.Pause {
-		out.Pause = pauser(os.Stdin)
+		out.Pause = show.Enter(os.Stdin)
 	}
 	params := script.Params(script.Options{Server: w.Server, Actor: w.Actor, Out: out},
 		func(s *script.Story) { w.story = s })
@@ -216,20 +225,6 @@ func (w *worker) locate(r *Result, log string, source []byte) {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
-}
-
-// pauser returns what waits for Enter before each step. At the end of the input it stops waiting.
-func pauser(in io.Reader) func() {
-	lines := bufio.NewReader(in)
-	over := false
-	return func() {
-		if over {
-			return
-		}
-		fmt.Print("\n  " + "[Enter] ")
-		_, err := lines.ReadString('\n')
-		over = err != nil
-	}
 }
 
 var errInterrupted = errors.New("interrupted")

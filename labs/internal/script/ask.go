@@ -111,7 +111,7 @@ func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 		expected = s.say(show.Text{EN: "a reply that does not match %s", ES: "una respuesta que no coincida con %s"}, want.pattern)
 	case want.count > 0:
 		ok = found == want.count
-		expected = s.say(show.Text{EN: "%d answers that match %s", ES: "%d respuestas que coincidan con %s"}, want.count, want.pattern)
+		expected = s.say(show.Text{EN: "%d replies that match %s", ES: "%d respuestas que coincidan con %s"}, want.count, want.pattern)
 	}
 	if !ok {
 		seen := excerpt(reply)

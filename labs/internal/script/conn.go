@@ -16,6 +16,7 @@ import (
 
 	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
 )
 
 // A conn is a client's end of a connection. A goroutine keeps reading, so that the server is
@@ -59,7 +60,11 @@ func (s *Story) dial(name string) error {
 	expected := s.say(show.Text{
 		EN: "the kernel completes the handshake of %s with %s",
 		ES: "el kernel completa el saludo de %s con %s"}, name, to)
-	err := s.await(wake, expected,
+	quiet := target.QuietSYN
+	if st, err := proc.ReadStat(s.server.PID); err == nil && st.State == "T" {
+		quiet = target.Quiet // frozen: however often the SYN is sent, nobody makes room for it
+	}
+	err := s.awaitStill(quiet, wake, expected,
 		func() string {
 			cancel()
 			if late := <-dialled; late.tcp != nil {

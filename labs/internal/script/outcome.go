@@ -2,6 +2,7 @@ package script
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 
@@ -42,7 +43,7 @@ func (s *Story) sayHang(h *target.Hang) string {
 	if h.Quiet {
 		return s.say(show.Text{
 			EN: "all of the server's threads sleep, nothing is on its way",
-			ES: "todos los hilos del servidor duermen, no viene nada en camino"})
+			ES: "todos los hilos del servidor duermen, no hay nada en camino"})
 	}
 	return s.say(show.Text{
 		EN: "after %s",
@@ -65,11 +66,39 @@ func (s *Story) evidence() (lines []string) {
 	if table, err := s.sockets(nil); err == nil && len(table.Rows) > 0 {
 		lines = append(lines, table.Lines(s.Out.Lang)...)
 	}
-	if data, err := os.ReadFile(s.server.Log); err == nil && len(data) > 0 {
-		said := strings.Split(strings.TrimSpace(string(data)), "\n")
+	if said := lastLines(s.server.Log, 6); len(said) > 0 {
 		lines = append(lines, s.say(show.Text{EN: "the server's own output", ES: "lo que escribió el servidor"}))
-		for _, line := range said[max(0, len(said)-6):] {
-			lines = append(lines, "  "+show.Printable(line))
+		for _, line := range said {
+			lines = append(lines, "  "+line)
+		}
+	}
+	return lines
+}
+
+// lastLines returns the last lines of a server's output, at most so many, fit for a report however
+// much it wrote: of a long line only the beginning, and nothing that a terminal acts on.
+func lastLines(log string, most int) []string {
+	const tail, longest = 16 * 1024, 200
+	file, err := os.Open(log)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > tail {
+		file.Seek(-tail, io.SeekEnd)
+	}
+	data, _ := io.ReadAll(file)
+	text := strings.TrimSpace(string(data))
+	if text == "" {
+		return nil
+	}
+	lines := strings.Split(text, "\n")
+	lines = lines[max(0, len(lines)-most):]
+	for i, line := range lines {
+		if runes := []rune(show.Printable(line)); len(runes) > longest {
+			lines[i] = string(runes[:longest-1]) + "…"
+		} else {
+			lines[i] = string(runes)
 		}
 	}
 	return lines

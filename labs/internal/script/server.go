@@ -3,7 +3,6 @@ package script
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,7 +52,7 @@ var errPortWaits = errors.New("TIME_WAIT on the port")
 func (s *Story) startLater(c *call, command target.Command) error {
 	s.Out.Note(show.Text{
 		EN: "an earlier scenario left TIME_WAIT on port %d: waiting for its end, up to a minute",
-		ES: "un escenario anterior dejó TIME_WAIT en el puerto %d: a esperar su fin, hasta un minuto"}, protocolPort)
+		ES: "un escenario anterior dejó TIME_WAIT en el puerto %d: se espera a que termine, a lo más un minuto"}, protocolPort)
 	_, err := target.AwaitKernel(2*time.Minute, func() (bool, error) {
 		table, err := proc.TCPTable()
 		return !slices.ContainsFunc(table, waitsOnPort), err
@@ -113,8 +112,14 @@ func (s *Story) endedEarly(expected string, server *target.Server) error {
 	if err != nil {
 		return err
 	}
+	tree, err := s.run.Tree()
+	if err != nil {
+		return err
+	}
+	ours := proc.Holders(tree) // an earlier server's children may have inherited its socket
 	for _, t := range table {
-		if t.State == proc.Listen && t.Local.Port() == protocolPort && !s.Server.TakesPort {
+		stranger := t.State == proc.Listen && len(ours[t.Inode]) == 0
+		if stranger && t.Local.Port() == protocolPort && !s.Server.TakesPort {
 			return fmt.Errorf("%s", s.say(show.Text{
 				EN: "port %d is taken by another program, which `ss -ltnp` names: end it, and try again",
 				ES: "otro programa tiene el puerto %d; `ss -ltnp` dice cuál: ciérralo e intenta de nuevo"}, protocolPort))
@@ -158,7 +163,7 @@ func (s *Story) mustEnd(server *target.Server) error {
 	}
 	how := s.sayStatus(server.Status)
 	if server.Status == 0 {
-		return &failure{expected, "it " + how}
+		return &failure{expected, s.say(show.Text{EN: "it %s", ES: "%s"}, how)}
 	}
 	s.Out.Note(show.Text{EN: "it %s: %s", ES: "%s: %s"}, how, s.lastWords(server))
 	return nil
@@ -166,10 +171,8 @@ func (s *Story) mustEnd(server *target.Server) error {
 
 // lastWords is the last line that a server wrote.
 func (s *Story) lastWords(server *target.Server) string {
-	data, _ := os.ReadFile(server.Log)
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	if last := lines[len(lines)-1]; last != "" {
-		return show.Printable(last)
+	if said := lastLines(server.Log, 1); len(said) > 0 {
+		return said[0]
 	}
 	return s.say(show.Text{EN: "it said nothing", ES: "no dijo nada"})
 }

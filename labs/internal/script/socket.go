@@ -98,7 +98,7 @@ func (s *Story) socketWanted(which end, state string, args []string) (w wanted, 
 		name := args[0]
 		if name == "held" {
 			w.held = true
-			words = append(words, s.say(show.Text{EN: "held by the server", ES: "en poder del servidor"}))
+			words = append(words, s.say(show.Text{EN: "held by the server", ES: "con un descriptor del servidor"}))
 			args = args[1:]
 			continue
 		}

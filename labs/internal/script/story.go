@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -153,7 +154,12 @@ type call struct {
 // await waits for a condition. If it does not come true, the failure says what was expected,
 // and seen is asked what there is instead.
 func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
-	err := s.run.Await(wake, cond)
+	return s.awaitStill(target.Quiet, wake, expected, seen, cond)
+}
+
+// awaitStill is await with another time after which a server that stands still is called stuck.
+func (s *Story) awaitStill(quiet time.Duration, wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
+	err := s.run.AwaitStill(quiet, wake, cond)
 	if hang, ok := errors.AsType[*target.Hang](err); ok {
 		return &failure{expected, seen() + " (" + s.sayHang(hang) + ")"}
 	}

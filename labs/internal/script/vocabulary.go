@@ -26,7 +26,7 @@ func Vocabulary() []Command {
 		Name:    "server",
 		Args:    "",
 		Not:     true,
-		Summary: show.Text{EN: "starts the server under test", ES: "inicia el servidor a prueba"},
+		Summary: show.Text{EN: "starts the server under test", ES: "inicia el servidor en prueba"},
 		Detail: show.Text{
 			EN: "Returns when a socket that the server, or a process that it started, owns is in " +
 				"LISTEN, and sets $SERVER to that process and $PORT to its port. Once there was a " +
@@ -72,7 +72,7 @@ func Vocabulary() []Command {
 				"exactly N times); with ! it must not. Named groups become variables: 'PID (?P<A>\\d+)' sets $A.",
 			ES: "Dónde acaba una respuesta no se ve en la conexión. Por eso, cuando llegan sus primeros " +
 				"bytes, envía STOP 2147483647, que debe fallar, y toma lo que venga antes de esa respuesta. " +
-				"Con -eof lee hasta el fin de la conexión. La respuesta debe coincidir con REGEXP (con " +
+				"Con -eof lee hasta el fin de la conexión; un servidor que cierra termina así su respuesta. La respuesta debe coincidir con REGEXP (con " +
 				"-count, exactamente N veces); con ! no debe coincidir. Los grupos con nombre se vuelven " +
 				"variables: 'PID (?P<A>\\d+)' define $A."},
 		run: (*Story).cmdReply,

@@ -13,28 +13,40 @@ import (
 // How long to wait for what may never come. Neither decides a verdict of a server that works: a
 // guard only catches a hang.
 const (
-	guard = 10 * time.Second // on an idle machine; longer on a busy one
-	quiet = 2 * time.Second  // how long a server must have stood still to be called stuck
+	// guard is the wait on an idle machine; a busy one gets more.
+	guard = 10 * time.Second
+
+	// Quiet is how long a server must have stood still to be called stuck.
+	Quiet = time.Second
+
+	// QuietSYN is the same for a connection that waits for its handshake. If its SYN was dropped,
+	// the kernel sends it anew after one second, and after three (tcp(7), tcp_syn_retries).
+	QuietSYN = 4 * time.Second
 )
 
 // A Hang says that what was waited for did not come.
 type Hang struct {
 	After time.Duration
-	Quiet bool // none of the server's threads ran during the last two seconds
+	Quiet bool // the server stood still
 }
 
 func (h *Hang) Error() string {
 	if h.Quiet {
-		return fmt.Sprintf("the server stood still for %s", quiet)
+		return fmt.Sprintf("the server stands still, after %s", h.After.Round(time.Second))
 	}
 	return fmt.Sprintf("nothing for %s", h.After.Round(time.Second))
 }
 
 // Await waits until cond reports true or fails. It looks again whenever wake, which may be nil,
 // says that something came, and every few milliseconds. It returns a Hang when the guard ran
-// out, or earlier when the server stands still: all its threads asleep, and not one of them has
-// had a CPU for two seconds, so that nothing is on its way.
+// out, or earlier when the server stands still: all its threads wait for somebody else, and none of
+// them has had a CPU for a second, so that nothing is on its way.
 func (r *Run) Await(wake <-chan struct{}, cond func() (bool, error)) error {
+	return r.AwaitStill(Quiet, wake, cond)
+}
+
+// AwaitStill is Await with another time after which a server that stands still is called stuck.
+func (r *Run) AwaitStill(quiet time.Duration, wake <-chan struct{}, cond func() (bool, error)) error {
 	start := time.Now()
 	still := stillness{run: r, since: start, next: start.Add(lookEvery)}
 	return poll(wake, func() (bool, error) {
@@ -42,13 +54,14 @@ func (r *Run) Await(wake <-chan struct{}, cond func() (bool, error)) error {
 			return done, err
 		}
 		waited := time.Since(start)
-		if isQuiet, err := still.for2s(); err != nil {
+		stillFor, err := still.look()
+		switch {
+		case err != nil:
 			return false, err
-		} else if isQuiet {
-			return cond2(cond, &Hang{waited, true})
-		}
-		if waited > time.Duration(load()*float64(guard)) {
-			return cond2(cond, &Hang{waited, false})
+		case stillFor >= quiet:
+			return lastLook(cond, &Hang{waited, true})
+		case waited > time.Duration(load()*float64(guard)):
+			return lastLook(cond, &Hang{waited, false})
 		}
 		return false, nil
 	})
@@ -71,8 +84,8 @@ func AwaitKernel(most time.Duration, cond func() (bool, error)) (came bool, err 
 	}
 }
 
-// cond2 looks a last time, since the condition may have come true while we looked elsewhere.
-func cond2(cond func() (bool, error), hang *Hang) (bool, error) {
+// lastLook asks once more, since the condition may have come true while we looked elsewhere.
+func lastLook(cond func() (bool, error), hang *Hang) (bool, error) {
 	if done, err := cond(); done || err != nil {
 		return done, err
 	}
@@ -119,15 +132,17 @@ type stillness struct {
 	print string    // what the threads looked like then
 }
 
-func (s *stillness) for2s() (bool, error) {
+// look returns for how long nothing has changed. A thread that can run, that waits for a device, or
+// that has set itself an alarm clock (nanosleep) is a change that is about to come.
+func (s *stillness) look() (time.Duration, error) {
 	now := time.Now()
 	if now.Before(s.next) {
-		return false, nil
+		return 0, nil
 	}
 	s.next = now.Add(lookEvery)
 	tree, err := s.run.Tree()
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	var print strings.Builder
 	for _, st := range tree {
@@ -136,11 +151,11 @@ func (s *stillness) for2s() (bool, error) {
 			continue
 		}
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		for _, th := range threads {
-			if th.State == "R" || th.State == "D" {
-				th.Switches = -int(now.UnixNano()) // it runs, or is about to
+			if th.State == "R" || th.State == "D" || th.Call == "nanosleep" && th.State != "T" {
+				s.since = now
 			}
 			fmt.Fprintln(&print, th.TID, th.State, th.Switches)
 		}
@@ -148,5 +163,5 @@ func (s *stillness) for2s() (bool, error) {
 	if print.String() != s.print {
 		s.print, s.since = print.String(), now
 	}
-	return now.Sub(s.since) >= quiet, nil
+	return now.Sub(s.since), nil
 }

@@ -31,8 +31,12 @@ type Command struct {
 	TakesPort bool
 }
 
-// mark is the environment variable that names the run which a process belongs to.
-const mark = "POSIXLAB_RUN"
+// The environment variables that name the run which a process belongs to, and the server of that
+// run: a daemon leaves its parent and its session, but not its environment.
+const (
+	mark       = "POSIXLAB_RUN"
+	serverMark = "POSIXLAB_SERVER"
+)
 
 // A Run owns the processes of one scenario: those that carry its mark in their environment, that
 // are in a session of one of its servers, or that descend from either.
@@ -69,11 +73,13 @@ func NewRun() (*Run, error) {
 // A Server is one that was started, and perhaps has ended.
 type Server struct {
 	Root   int           // the process that was started
-	PID    int           // the process that owns the listening socket: Root, or a descendant
+	PID    int           // the process that owns the listening socket: Root, or one that came of it
 	Port   int           // the port that it listens on
 	Log    string        // the file with its standard output and standard error
 	Exited chan struct{} // closed once Root has ended and was collected
 	Status unix.WaitStatus
+
+	name string // the value of serverMark
 }
 
 // ErrEnded is Start's error after End.
@@ -104,11 +110,12 @@ func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
 	}
 	defer out.Close()
 
+	serverName := fmt.Sprintf("%s-%d", r.id, len(r.sessions)+1)
 	var p *os.Process
 	onSpawner(func() {
 		p, err = os.StartProcess(name, cmd.Argv, &os.ProcAttr{
 			Dir:   cmd.Dir,
-			Env:   append(slices.Clone(env), mark+"="+r.id),
+			Env:   append(slices.Clone(env), mark+"="+r.id, serverMark+"="+serverName),
 			Files: []*os.File{null, out, out},
 			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
 		})
@@ -116,7 +123,7 @@ func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Root: p.Pid, PID: p.Pid, Log: log, Exited: make(chan struct{})}
+	s := &Server{Root: p.Pid, PID: p.Pid, Log: log, Exited: make(chan struct{}), name: serverName}
 	r.sessions[p.Pid] = true
 	r.started[p.Pid] = true
 	go func() {
@@ -175,7 +182,7 @@ func (r *Run) Listening(s *Server) (bool, error) {
 	}
 	holders := proc.Holders(tree)
 	for _, sock := range table {
-		if h := holders[sock.Inode]; sock.State == proc.Listen && len(h) > 0 && r.descends(tree, h[0].PID, s.Root) {
+		if h := holders[sock.Inode]; sock.State == proc.Listen && len(h) > 0 && s.has(tree, h[0].PID) {
 			s.PID, s.Port = h[0].PID, int(sock.Local.Port())
 			return true, nil
 		}
@@ -183,21 +190,24 @@ func (r *Run) Listening(s *Server) (bool, error) {
 	return false, nil
 }
 
-// Descends reports whether anything that descends from a server lives, now that its first process
-// has ended.
+// Descends reports whether anything that came of a server lives, now that its first process has
+// ended.
 func (r *Run) Descends(s *Server) (bool, error) {
 	tree, err := r.Tree()
-	return slices.ContainsFunc(tree, func(st proc.Stat) bool { return st.Session == s.Root && st.PID != s.Root }), err
+	return slices.ContainsFunc(tree, func(st proc.Stat) bool {
+		return st.PID != s.Root && st.State != "Z" && (st.Session == s.Root || s.has(tree, st.PID))
+	}), err
 }
 
-// descends reports whether pid is root or one of its descendants.
-func (r *Run) descends(tree []proc.Stat, pid, root int) bool {
-	for pid != root {
-		i := slices.IndexFunc(tree, func(st proc.Stat) bool { return st.PID == pid })
+// has reports whether a process came of the server: it is its first one, or descends from that, or
+// has left it as daemons do and was started with its mark.
+func (s *Server) has(tree []proc.Stat, pid int) bool {
+	for at := pid; at != s.Root; {
+		i := slices.IndexFunc(tree, func(st proc.Stat) bool { return st.PID == at })
 		if i < 0 {
-			return false
+			return proc.HasEnv(pid, serverMark, s.name)
 		}
-		pid = tree[i].Parent
+		at = tree[i].Parent
 	}
 	return true
 }
