@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"posixlab/labs/internal/course"
@@ -111,7 +110,6 @@ type checking struct {
 	server target.Command
 	file   string // of the results; "" for none
 
-	mu       sync.Mutex
 	results  grade.Results
 	writeErr error
 }

@@ -92,8 +92,11 @@ func (a *app) wrongUse(complaint string) int {
 	return grade.ExitUsage
 }
 
-// infra reports that the kit or the machine failed.
+// infra reports that the kit or the machine failed, or that it was interrupted.
 func (a *app) infra(err error) int {
+	if errors.Is(err, context.Canceled) {
+		return a.interrupted()
+	}
 	fmt.Fprintf(os.Stderr, "labs: %v\n", err)
 	return grade.ExitInfra
 }

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"syscall"
 	"time"
 
 	"posixlab/labs/internal/course"
@@ -66,6 +67,9 @@ func (b *Builder) Actor(ctx context.Context) (string, error) {
 
 // build builds a package, some of whose files are replaced, unless that has been done before.
 func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[string][]byte) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	hash, err := b.hash(pkg, replaced)
 	if err != nil {
 		return "", err
@@ -98,10 +102,16 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = b.Root
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches it through us
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+tmp) // an interrupted go may leave files
 	if !b.Race {
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // no C compiler is needed, nor its threads
+		cmd.Env = append(cmd.Env, "CGO_ENABLED=0") // no C compiler is needed, nor its threads
 	}
-	if said, err := cmd.CombinedOutput(); err != nil {
+	if said, err := cmd.CombinedOutput(); ctx.Err() != nil {
+		return "", ctx.Err()
+	} else if err != nil {
 		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(cmd.Args[1:], " "), err, said)
 	}
 	if err := os.Rename(ready, dir); err != nil && !errors.Is(err, fs.ErrExist) {

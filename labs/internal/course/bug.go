@@ -51,7 +51,7 @@ func loadBug(path string) (*Bug, error) {
 	take := func(key string) string {
 		value := keys[key]
 		if value == "" {
-			err = fmt.Errorf("the header has no %s:", key)
+			err = fmt.Errorf("the header has no line %q", key+":")
 		}
 		delete(keys, key)
 		return value
@@ -63,7 +63,7 @@ func loadBug(path string) (*Bug, error) {
 		return nil, err
 	}
 	for key := range keys {
-		return nil, fmt.Errorf("the header has an unknown key %s:", key)
+		return nil, fmt.Errorf("the header has a line %q, which means nothing", key+":")
 	}
 	b.files, _, err = gitdiff.Parse(strings.NewReader(diff))
 	if err == nil && len(b.files) == 0 {

@@ -162,10 +162,10 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 // interrupted reports whether a worker ended by a signal that a terminal sends to all of its
 // foreground processes: by itself, or before it was ready for that.
 func interrupted(state *os.ProcessState) bool {
-	status, ok := state.Sys().(syscall.WaitStatus)
-	if !ok {
+	if state == nil {
 		return false
 	}
+	status := state.Sys().(syscall.WaitStatus)
 	switch status.Signal() {
 	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP:
 		return true

@@ -28,7 +28,7 @@ func (s *Story) cmdConnect(c *call) error {
 			}
 			if i < 2 || i == len(names)-1 {
 				conn := s.conn(name)
-				s.Out.Closes(name, show.Text{
+				s.Out.Event(name, show.Text{
 					EN: fmt.Sprintf("connected, %s to %s", conn.local, conn.remote),
 					ES: fmt.Sprintf("conexión de %s a %s", conn.local, conn.remote)})
 			}
@@ -55,7 +55,7 @@ func (s *Story) cmdEOF(c *call) error {
 	if len(last) > 0 {
 		s.Out.Hears(conn.name, last)
 	}
-	s.Out.Closes(conn.name, show.Text{
+	s.Out.Event(conn.name, show.Text{
 		EN: "the server closed: recv returns 0",
 		ES: "el servidor cerró: recv devuelve 0"})
 	return nil
@@ -75,7 +75,7 @@ func (s *Story) cmdHangup(c *call) error {
 		return err
 	}
 	if half {
-		s.Out.Closes(conn.name, show.Text{
+		s.Out.Event(conn.name, show.Text{
 			EN: "shutdown(SHUT_WR): nothing more to say, still listening",
 			ES: "shutdown(SHUT_WR): ya no dice nada, pero sigue escuchando"})
 		if err := conn.tcp.CloseWrite(); err != unix.ENOTCONN {
@@ -90,7 +90,7 @@ func (s *Story) cmdHangup(c *call) error {
 			return err
 		}
 	}
-	s.Out.Closes(conn.name, what)
+	s.Out.Event(conn.name, what)
 	s.forget(conn)
 	s.past = append(s.past, conn)
 	return conn.tcp.Close()

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
 )
@@ -35,6 +37,13 @@ func (m misuse) Error() string { return string(m) }
 func (s *Story) explain(err error) *Outcome {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
+	}
+	if errors.Is(err, proc.ErrGone) {
+		return &Outcome{
+			Expected: s.say(show.Text{EN: "a process that is there to be looked at", ES: "un proceso que siga ahí para mirarlo"}),
+			Seen:     s.sayGone(),
+			Evidence: s.evidence(),
+		}
 	}
 	return &Outcome{Infra: true, Seen: err.Error(), Evidence: s.evidence()}
 }
@@ -92,7 +101,9 @@ func lastLines(log string, most int) []string {
 	if text == "" {
 		return nil
 	}
-	lines := strings.Split(text, "\n")
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool {
+		return strings.Contains(line, markPID) // what it says of our own marks
+	})
 	lines = lines[max(0, len(lines)-most):]
 	for i, line := range lines {
 		if runes := []rune(show.Printable(line)); len(runes) > longest {

@@ -12,11 +12,14 @@ import (
 // Where a reply ends is not on the wire: it may be one line or thousands. So after the first
 // bytes of a reply we send a request that must fail, and whatever is before its answer is the
 // reply. No process has this pid (proc(5): pid_max is at most 4,194,304).
-const markRequest = "STOP 2147483647\n"
+const (
+	markPID     = "2147483647"
+	markRequest = "STOP " + markPID + "\n"
+)
 
 // The first time, the mark is sent twice, to learn how this server answers it: what has arrived
 // then ends in two equal pieces, which begin with Error (or at least name the pid).
-var markAnswer = regexp.MustCompile(`^Error|2147483647`)
+var markAnswer = regexp.MustCompile(`^Error|` + markPID)
 
 // reply reads one reply. Pipelined requests count as one: their answers come before the mark's.
 func (s *Story) reply(c *conn) ([]byte, error) {

@@ -29,7 +29,12 @@ func (s *Story) cmdServer(c *call) error {
 	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
 	s.logs = append(s.logs, log)
 	server, err := s.run.Start(command, s.env, log)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOENT):
+		return &failure{
+			s.say(show.Text{EN: "a program that exec can run", ES: "un programa que exec pueda ejecutar"}),
+			err.Error()}
+	case err != nil:
 		return fmt.Errorf("start %s: %w", strings.Join(command.Argv, " "), err)
 	}
 	s.Out.Note(show.Text{EN: "process %d: %s", ES: "proceso %d: %s"}, server.Root, show.Command(command.Argv))

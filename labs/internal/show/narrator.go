@@ -157,8 +157,8 @@ func (n *Narrator) Hears(who string, reply []byte) {
 	}
 }
 
-// Closes shows that a connection's end was seen, or made.
-func (n *Narrator) Closes(who string, what Text) {
+// Event shows what happens to a connection itself: it opens, it closes.
+func (n *Narrator) Event(who string, what Text) {
 	n.detail("    %s %s\n", n.paint[server].Sprintf("%s ·", who), what.In(n.Lang))
 }
 
