@@ -48,7 +48,7 @@ func check(ctx context.Context, a *app, args []string) int {
 	}
 	defer r.Close()
 	if alone {
-		r.Isolated = false
+		r.Isolation = grade.Alone
 	}
 
 	command, err := foreign(server)
@@ -62,11 +62,11 @@ func check(ctx context.Context, a *app, args []string) int {
 		}
 		command = reference(path)
 		server = filepath.Base(path)
-	} else if !r.Isolated {
-		jobs = 1 // its port may be built in
-		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
-			EN: "without network namespaces: one scenario at a time",
-			ES: "sin espacios de nombres de red: un escenario a la vez"}))
+	} else if r.Isolation < grade.Contained {
+		a.warnOfIsolation(r)
+		if r.Isolation == grade.Alone {
+			jobs = 1 // its port may be built in
+		}
 	}
 
 	c := &checking{app: a, runner: r, server: command, file: resultsFile}
@@ -83,6 +83,22 @@ func check(ctx context.Context, a *app, args []string) int {
 		return a.infra(c.writeErr)
 	}
 	return grade.Exit(c.results.Results)
+}
+
+// warnOfIsolation says what is different where the machine refuses namespaces.
+func (a *app) warnOfIsolation(r *grade.Runner) {
+	why := ""
+	if r.WhyNot != nil {
+		why = fmt.Sprintf(" (%v)", r.WhyNot)
+	}
+	if r.Isolation == grade.Alone {
+		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+			EN: "without network namespaces: one scenario at a time%s",
+			ES: "sin espacios de nombres de red: un escenario a la vez%s"}, why))
+	}
+	fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+		EN: "without a pid namespace: STOP -1 and its like are not sent, since a wrong server would end all of your processes%s",
+		ES: "sin espacio de nombres de procesos: no se envía STOP -1 ni parecidos, porque un servidor equivocado terminaría todos tus procesos%s"}, why))
 }
 
 // foreign splits the command of a server that is not ours at spaces. Quotes are not understood:
@@ -181,7 +197,9 @@ func (a *app) report(r grade.Result) {
 // failure tells where a story ended, and why.
 func (a *app) failure(r grade.Result) {
 	a.out.Paragraph(a.say(show.Text{EN: "reason", ES: "motivo"}), r.Reason)
-	a.out.Paragraph(a.say(show.Text{EN: "step", ES: "paso"}), r.Step)
+	if r.Step != "" && r.Steps > 0 {
+		a.out.Paragraph(a.say(show.Text{EN: "step %d/%d", ES: "paso %d/%d"}, r.StepNumber, r.Steps), r.Step)
+	}
 	if r.Line > 0 {
 		where := fmt.Sprintf("labs/%s/%s.txtar:%d", r.Lab, r.Scenario, r.Line)
 		a.out.Verbatim(a.say(show.Text{EN: "command", ES: "comando"}), r.Command, where)

@@ -105,11 +105,11 @@ var usage = show.Text{
 	EN: `usage: labs COMMAND [OPTION]… [LAB…]
 
   list                     the labs and their scenarios
-  run [-step] LAB…         tell the stories of a lab, then those of its known-bad servers
+  run [-step] LAB…         tell a lab's stories, then those of its known-bad servers
   check [LAB…]             judge a server: a verdict for each scenario
   vocabulary [-markdown]   the commands that scripts can use
 
-A LAB is a number (1), a name (01-sockets), or one scenario (01-sockets/restart).
+LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
 
   -lang en|es      the language; else that of the environment
   -root DIR        the project's folder; else the one above the current folder
@@ -124,19 +124,20 @@ A LAB is a number (1), a name (01-sockets), or one scenario (01-sockets/restart)
 	ES: `uso: labs COMANDO [OPCIÓN]… [LAB…]
 
   list                     los laboratorios y sus escenarios
-  run [-step] LAB…         cuenta las historias de un laboratorio y de sus servidores defectuosos
+  run [-step] LAB…         cuenta las historias de un laboratorio, luego las de
+                           sus servidores defectuosos
   check [LAB…]             evalúa un servidor: un veredicto por escenario
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
-LAB es un número (1), un nombre (01-sockets) o un escenario (01-sockets/restart).
+LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
 
   -lang en|es      el idioma; si no, el del entorno
-  -root DIR        la carpeta del proyecto; si no, la que esté arriba de la actual
+  -root DIR        la carpeta del proyecto; si no, la actual o una superior
   -step            run: espera Enter antes de cada paso
   -no-bugs         run: solo la referencia
   -server CMD      check: el servidor por evaluar; si no, la referencia
   -bug NOMBRE      check: evalúa este servidor defectuoso
-  -results ARCHIVO check: escribe los veredictos en JSON, después de cada escenario
+  -results ARCHIVO check: escribe los veredictos en JSON, tras cada escenario
   -jobs N          check: cuántos escenarios a la vez
   -no-isolation    check: sin espacios de nombres de red: un escenario a la vez
 `}

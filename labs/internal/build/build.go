@@ -89,7 +89,7 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	defer os.RemoveAll(tmp)
 	ready := filepath.Join(tmp, "ready") // what tmp holds beside it is needed only by the build
 	out := filepath.Join(ready, name)
-	args := []string{"build", "-o", out}
+	args := []string{"build", "-buildvcs=false", "-o", out} // git refuses a clone of somebody else's
 	if b.Race {
 		args = append(args, "-race")
 	}
@@ -102,7 +102,7 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = b.Root
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches it through us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C reaches it through us
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), "GOTMPDIR="+tmp) // an interrupted go may leave files

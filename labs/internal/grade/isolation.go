@@ -10,40 +10,93 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryIsolation starts a worker that does nothing but bring its own loopback up.
-func (r *Runner) tryIsolation() error {
-	cmd := exec.Command(r.Worker[0], append(r.Worker[1:], probeArg)...)
-	cmd.SysProcAttr = isolated()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("a network namespace: %w %s", err, bytes.TrimSpace(out))
+// An Isolation is how far a worker, and the server with it, is kept apart from the machine.
+type Isolation int
+
+const (
+	// Alone: not at all. Scenarios of a server whose port is built in run one at a time.
+	Alone Isolation = iota
+
+	// OwnNetwork: a network namespace, in which every port is free (network_namespaces(7)).
+	OwnNetwork
+
+	// Contained: a pid namespace as well, of which the worker is the init (pid_namespaces(7)). A
+	// server that calls kill(-1, SIGKILL) reaches nobody outside; and when the worker ends, by
+	// whatever cause, the kernel ends all that the server ever started.
+	Contained
+)
+
+// strongest finds out which isolation the machine allows, and why it refuses a stronger one.
+func strongest(worker []string) (level Isolation, whyNot error) {
+	for level = Contained; level > Alone; level-- {
+		cmd := exec.Command(worker[0], append(worker[1:], probeArg)...)
+		cmd.SysProcAttr = level.attr()
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", probeEnv, level))
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			return level, whyNot
+		}
+		if whyNot == nil {
+			whyNot = fmt.Errorf("%w %s", err, bytes.TrimSpace(out))
+		}
 	}
-	return nil
+	return Alone, whyNot
 }
 
-// probeArg makes a worker only try the isolation.
-const probeArg = "-probe"
+// probeArg makes a worker only enter the isolation that the environment names.
+const (
+	probeArg = "-probe"
+	probeEnv = "POSIXLAB_PROBE"
+)
 
 // Probe is what a worker does that was started with probeArg.
 func Probe() int {
-	if err := loopbackUp(); err != nil {
+	var level Isolation
+	fmt.Sscan(os.Getenv(probeEnv), &level)
+	if err := level.enter(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return ExitInfra
 	}
 	return ExitPass
 }
 
-// isolated is how a process gets a network namespace of its own (network_namespaces(7)). Root may
-// have one; others may in a user namespace (user_namespaces(7)) in which they are who they are, with
-// the one capability that it takes to bring the loopback up.
-func isolated() *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+// attr is how a process gets its namespaces. Root may have them; others may in a user namespace
+// (user_namespaces(7)) in which they are who they are, with the capabilities that enter needs.
+func (level Isolation) attr() *syscall.SysProcAttr {
+	attr := new(syscall.SysProcAttr)
+	caps := []uintptr{unix.CAP_NET_ADMIN}
+	switch level {
+	case Alone:
+		return attr
+	case Contained:
+		attr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
+		caps = append(caps, unix.CAP_SYS_ADMIN)
+	}
+	attr.Cloneflags |= unix.CLONE_NEWNET
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN}
+		attr.AmbientCaps = caps
 	}
 	return attr
+}
+
+// enter makes new namespaces fit to live in: /proc shows the processes of this one, and the
+// loopback interface is up.
+func (level Isolation) enter() error {
+	if level == Contained {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("mount / private: %w", err)
+		}
+		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+			return fmt.Errorf("mount /proc: %w", err)
+		}
+	}
+	if level >= OwnNetwork {
+		return loopbackUp()
+	}
+	return nil
 }
 
 // loopbackUp brings the loopback interface of a new network namespace up (netdevice(7)).

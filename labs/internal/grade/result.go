@@ -27,15 +27,17 @@ type Result struct {
 	Max      int     `json:"max_points"` // what it could get
 	Seconds  float64 `json:"seconds"`
 
-	Reason   string   `json:"reason,omitempty"`  // of skip and infra
-	Step     string   `json:"step,omitempty"`    // of fail and infra: where the story ended
-	Line     int      `json:"line,omitempty"`    // in the script
-	Command  string   `json:"command,omitempty"` // that line
-	Expected string   `json:"expected,omitempty"`
-	Seen     string   `json:"seen,omitempty"`
-	Evidence []string `json:"evidence,omitempty"` // what the kernel showed, line by line
-	Hint     string   `json:"hint,omitempty"`
-	Slide    string   `json:"slide,omitempty"`
+	Reason     string   `json:"reason,omitempty"`      // of skip and infra
+	Step       string   `json:"step,omitempty"`        // of fail and infra: where the story ended
+	StepNumber int      `json:"step_number,omitempty"` // from 1
+	Steps      int      `json:"steps,omitempty"`       // how many the scenario has
+	Line       int      `json:"line,omitempty"`        // in the script
+	Command    string   `json:"command,omitempty"`     // that line
+	Expected   string   `json:"expected,omitempty"`
+	Seen       string   `json:"seen,omitempty"`
+	Evidence   []string `json:"evidence,omitempty"` // what the kernel showed, line by line
+	Hint       string   `json:"hint,omitempty"`
+	Slide      string   `json:"slide,omitempty"`
 }
 
 // Results is what `labs check` writes.

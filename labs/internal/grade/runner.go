@@ -2,6 +2,7 @@ package grade
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -29,10 +30,10 @@ type Runner struct {
 	Coloured bool
 	Worker   []string // the command of the worker; its arguments too
 
-	// Isolated says that each worker gets a network namespace of its own, so that a server whose
-	// port is built in meets nobody there. If it is false, WhyNot tells what the machine refused.
-	Isolated bool
-	WhyNot   error
+	// Isolation is the strongest that the machine allows; a caller may ask for less. WhyNot is what
+	// the machine said when it refused a stronger one; nil if it did not.
+	Isolation Isolation
+	WhyNot    error
 
 	tmp string // where the workers make their folders
 }
@@ -48,8 +49,7 @@ func NewRunner(lang show.Lang, actor string, worker []string) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{Actor: actor, Lang: lang, Worker: worker, tmp: tmp}
-	r.WhyNot = r.tryIsolation()
-	r.Isolated = r.WhyNot == nil
+	r.Isolation, r.WhyNot = strongest(worker)
 	return r, nil
 }
 
@@ -76,7 +76,8 @@ func (r *Runner) Run(ctx context.Context, sc *course.Scenario, server target.Com
 	case Pass:
 		result.Points = sc.Points
 	case Fail:
-		result.Hint, result.Slide = sc.Hint.In(r.Lang), sc.Lab.Slide
+		result.Hint = cmp.Or(result.Hint, sc.Hint.In(r.Lang)) // the step's own comes first
+		result.Slide = sc.Lab.Slide
 	}
 	return result
 }
@@ -94,13 +95,14 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	dir := filepath.Join(r.tmp, dirPrefix+rand.Text())
 	defer os.RemoveAll(dir) // if the worker was killed, and could not
 
-	if server.TakesPort && r.Isolated {
+	harmless := server.TakesPort // it is ours, and signals nobody that it must not
+	if server.TakesPort && r.Isolation >= OwnNetwork {
 		server.TakesPort = false // the lecture's port is free there
 	}
 	j, err := json.Marshal(job{
 		Script: sc.Script, Server: server, Actor: r.Actor, Lang: r.Lang,
 		Telling: told.Telling, Coloured: r.Coloured, Pause: told.Pause,
-		Dir: dir, Isolated: r.Isolated,
+		Dir: dir, Isolation: r.Isolation, Harmless: harmless,
 	})
 	if err != nil {
 		return Result{}, err
@@ -124,9 +126,7 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 		cmd.Stdout = told.Out
 	}
 	cmd.ExtraFiles = []*os.File{jobRead, resultWrite} // jobFD and resultFD
-	if r.Isolated {
-		cmd.SysProcAttr = isolated()
-	}
+	cmd.SysProcAttr = r.Isolation.attr()
 	err = cmd.Start()
 	jobRead.Close()     // the worker has its own copy
 	resultWrite.Close() // so that the end of the result is seen when the worker ends

@@ -36,15 +36,16 @@ const (
 
 // A job is what a worker is asked for: one scenario against one server.
 type job struct {
-	Script   string
-	Server   target.Command
-	Actor    string
-	Lang     show.Lang
-	Telling  Telling
-	Coloured bool
-	Pause    bool   // wait for Enter before each step
-	Dir      string // a folder for the worker to make, use and remove
-	Isolated bool   // in a network namespace of its own, whose loopback is still down
+	Script    string
+	Server    target.Command
+	Actor     string
+	Lang      show.Lang
+	Telling   Telling
+	Coloured  bool
+	Pause     bool   // wait for Enter before each step
+	Dir       string // a folder for the worker to make, use and remove
+	Isolation Isolation
+	Harmless  bool // the server is the kit's own
 }
 
 // The worker's descriptors, beside the standard ones. Its job comes on the first, whose other
@@ -69,13 +70,18 @@ func Worker() int {
 		fmt.Fprintln(os.Stderr, "labs: worker:", err)
 		return ExitUsage
 	}
-	w := &worker{job: j}
+	if err := j.Isolation.enter(); err != nil { // first of all: pids mean nothing before /proc is ours
+		fmt.Fprintln(os.Stderr, "labs: worker:", err)
+		return ExitInfra
+	}
+	w := &worker{job: j, told: make(chan struct{})}
 	if err := claim(w.Dir); err != nil {
 		fmt.Fprintln(os.Stderr, "labs: worker:", err)
 		return ExitInfra
 	}
 	w.endEarly(in)
 	result := w.run()
+	close(w.told)
 	w.ending.Lock()
 	if err := w.cleanUp(); err != nil && result.Verdict != Infra {
 		result = Result{Verdict: Infra, Reason: err.Error()}
@@ -102,7 +108,8 @@ func keepToOurselves() {
 
 type worker struct {
 	job
-	ending sync.Mutex // held by whoever ends the worker
+	ending sync.Mutex    // held by whoever ends the worker
+	told   chan struct{} // closed once the story is over
 	story  *script.Story
 }
 
@@ -111,6 +118,9 @@ type worker struct {
 func (w *worker) endEarly(runner io.Reader) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	// Whoever reads what we say may go first. Not caught, the SIGPIPE of the next line would end us
+	// there, and leave our files behind.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	gone := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, runner)
@@ -123,6 +133,11 @@ func (w *worker) endEarly(runner io.Reader) {
 		}
 		w.ending.Lock()
 		target.Shut()
+		target.KillDescendants()
+		select {
+		case <-w.told: // so that it puts no more files into the folder
+		case <-time.After(5 * time.Second):
+		}
 		w.cleanUp()
 		os.Exit(ExitInt)
 	}()
@@ -131,11 +146,7 @@ func (w *worker) endEarly(runner io.Reader) {
 // cleanUp ends all that the scenario started, and removes the worker's folder.
 func (w *worker) cleanUp() error {
 	err := target.KillDescendants()
-	for range 10 { // the story may still be putting files there
-		if removeErr := os.RemoveAll(w.Dir); removeErr == nil {
-			break
-		}
-	}
+	os.RemoveAll(w.Dir)
 	return err
 }
 
@@ -157,9 +168,15 @@ func (w *worker) run() Result {
 	out.Brief = w.Telling == Brief
 	out.Mute(w.Telling == Silent)
 	if w.Pause {
-		out.Pause = show.Enter(os.Stdin)
+		out.Pause = pauser(show.Enter(os.Stdin))
 	}
-	params := script.Params(script.Options{Server: w.Server, Actor: w.Actor, Out: out},
+	params := script.Params(script.Options{
+		Server:    w.Server,
+		Actor:     w.Actor,
+		Out:       out,
+		Contained: w.Harmless || w.Isolation == Contained,
+		Patience:  patience[w.Harmless],
+	},
 		func(s *script.Story) { w.story = s })
 	params.Files = []string{path}
 	params.WorkdirRoot = w.Dir
@@ -178,13 +195,27 @@ func (w *worker) run() Result {
 	return result
 }
 
-// prepare makes the process fit to run scripts outside of go test.
-func (w *worker) prepare() error {
-	if w.Isolated {
-		if err := loopbackUp(); err != nil {
-			return err
+// patience is how long a server may stand still: one that is ours is known to answer at once, or
+// never; another may be slow.
+var patience = map[bool]time.Duration{true: time.Second, false: 5 * time.Second}
+
+// pauser waits for Enter, or for the end of all.
+func pauser(enter func()) func() {
+	return func() {
+		entered := make(chan struct{})
+		go func() {
+			enter()
+			close(entered)
+		}()
+		select {
+		case <-entered:
+		case <-target.Over():
 		}
 	}
+}
+
+// prepare makes the process fit to run scripts outside of go test.
+func (w *worker) prepare() error {
 	testing.Init() // testscript reads -test.short and its like
 	return flag.CommandLine.Parse(nil)
 }
@@ -198,9 +229,11 @@ func (w *worker) verdict(t *scriptT) Result {
 	case t.skipped:
 		return Result{Verdict: Skip, Reason: t.reason}
 	case outcome != nil && outcome.Infra:
-		return Result{Verdict: Infra, Reason: outcome.Seen, Evidence: outcome.Evidence, Step: w.story.Heading()}
+		return Result{Verdict: Infra, Reason: outcome.Seen, Evidence: outcome.Evidence, Step: w.story.Step.Heading}
 	case outcome != nil:
-		return Result{Verdict: Fail, Step: w.story.Heading(), Expected: outcome.Expected,
+		step := w.story.Step
+		return Result{Verdict: Fail, Step: step.Heading, StepNumber: step.Number, Steps: step.Of,
+			Hint: step.Hint, Expected: outcome.Expected,
 			Seen: outcome.Seen, Evidence: outcome.Evidence}
 	case t.failed: // a mistake in the script, or one of testscript's own commands
 		return Result{Verdict: Infra, Reason: lastLine(t.log.String())}

@@ -39,8 +39,12 @@ type Stat struct {
 	Group   int // process group id
 	Session int
 	Ticks   uint   // of CPU time, in user and kernel mode
+	Ending  bool   // it has begun to exit (PF_EXITING)
 	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
 }
+
+// pfExiting is the kernel's PF_EXITING, in the flags of /proc/PID/stat.
+const pfExiting = 0x4
 
 // ReadStat returns ErrGone if there is no such process.
 func ReadStat(pid int) (Stat, error) {
@@ -56,7 +60,7 @@ func readStat(p procfs.Proc) (Stat, error) {
 	if err != nil {
 		return Stat{}, gone(err)
 	}
-	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.UTime + st.STime, st.Starttime}, nil
+	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.UTime + st.STime, st.Flags&pfExiting != 0, st.Starttime}, nil
 }
 
 // All returns every process that /proc shows, by pid.

@@ -14,12 +14,13 @@ import (
 type request struct {
 	raw, bytewise bool
 	pad           int
-	text          string
+	text, tail    string // tail comes after the padding
 }
 
 func (r *request) flags(f *flag.FlagSet) {
 	f.BoolVar(&r.raw, "raw", false, "")
 	f.IntVar(&r.pad, "pad", 0, "")
+	f.StringVar(&r.tail, "tail", "", "")
 }
 
 // bytes is the request as it is sent.
@@ -31,7 +32,7 @@ func (r *request) bytes() ([]byte, error) {
 		}
 		return []byte(text), nil
 	}
-	return []byte(r.text + strings.Repeat(" ", max(0, r.pad-len(r.text))) + "\n"), nil
+	return []byte(r.text + strings.Repeat(" ", max(0, r.pad-len(r.text))) + r.tail + "\n"), nil
 }
 
 // shown is the request as it is told.
@@ -40,7 +41,7 @@ func (r *request) shown() string {
 	case r.raw:
 		return "'" + r.text + "'"
 	case r.pad > 0:
-		return fmt.Sprintf("%s␣␣␣… (%s bytes)", r.text, show.Thousands(r.pad))
+		return fmt.Sprintf("%s␣␣␣…%s (%s bytes)", r.text, r.tail, show.Thousands(r.pad+len(r.tail)))
 	case r.text == "":
 		return "⏎"
 	}
@@ -91,8 +92,15 @@ func (s *Story) cmdSend(c *call) error {
 type check struct {
 	pattern string // "" is any
 	neg     bool
-	count   int // how often, exactly; 0: at least once
+	count   int    // how often, exactly; 0: at least once
+	not     string // what it must not match as well; "" is anything
+
+	// Of several matches, the first group of the first one and of the last one become these
+	// variables; "" for none.
+	first, last string
 }
+
+var notMatching = show.Text{EN: "a reply that does not match %s", ES: "una respuesta que no coincida con %s"}
 
 func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 	if want.pattern == "" {
@@ -102,13 +110,14 @@ func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 	if err != nil {
 		return misuse(err.Error())
 	}
-	found := len(re.FindAllIndex(reply, -1))
+	matches := re.FindAllSubmatch(reply, -1)
+	found := len(matches)
 	ok := found > 0
 	expected := s.say(show.Text{EN: "a reply that matches %s", ES: "una respuesta que coincida con %s"}, want.pattern)
 	switch {
 	case want.neg:
 		ok = !ok
-		expected = s.say(show.Text{EN: "a reply that does not match %s", ES: "una respuesta que no coincida con %s"}, want.pattern)
+		expected = s.say(notMatching, want.pattern)
 	case want.count > 0:
 		ok = found == want.count
 		expected = s.say(show.Text{EN: "%d replies that match %s", ES: "%d respuestas que coincidan con %s"}, want.count, want.pattern)
@@ -123,8 +132,24 @@ func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 		}
 		return &failure{expected, seen}
 	}
+	if want.not != "" {
+		never, err := regexp.Compile(want.not)
+		if err != nil {
+			return misuse(err.Error())
+		}
+		if never.Match(reply) {
+			return &failure{s.say(notMatching, want.not), excerpt(reply)}
+		}
+	}
+	for name, match := range map[string]int{want.first: 0, want.last: found - 1} {
+		if name != "" && match >= 0 && len(matches[match]) > 1 {
+			c.ts.Setenv(name, string(matches[match][1]))
+		}
+	}
 	if groups := re.FindSubmatch(reply); groups != nil {
-		conn.captured = make(map[string]string)
+		if conn.captured == nil {
+			conn.captured = make(map[string]string)
+		}
 		for i, name := range re.SubexpNames() {
 			if name != "" {
 				conn.captured[name] = string(groups[i])
@@ -141,6 +166,9 @@ func (s *Story) cmdReply(c *call) error {
 	err := c.flags(func(f *flag.FlagSet) {
 		f.BoolVar(&eof, "eof", false, "")
 		f.IntVar(&want.count, "count", 0, "")
+		f.StringVar(&want.not, "not", "", "")
+		f.StringVar(&want.first, "first", "", "")
+		f.StringVar(&want.last, "last", "", "")
 	}, 1, 2)
 	if err != nil {
 		return err

@@ -60,7 +60,7 @@ func (s *Story) dial(name string) error {
 	expected := s.say(show.Text{
 		EN: "the kernel completes the handshake of %s with %s",
 		ES: "el kernel completa el saludo de %s con %s"}, name, to)
-	quiet := target.QuietSYN
+	quiet := max(target.QuietSYN, s.Patience)
 	if st, err := proc.ReadStat(s.server.PID); err == nil && st.State == "T" {
 		quiet = target.Quiet // frozen: however often the SYN is sent, nobody makes room for it
 	}
@@ -103,6 +103,11 @@ func (s *Story) dial(name string) error {
 	return nil
 }
 
+// flood is how many bytes of replies, not yet taken, are too many: LIST has at most 65,536.
+const flood = 4 << 20
+
+var errFlood = errors.New("it sends without end")
+
 // receive keeps what arrives until the connection is over.
 func (c *conn) receive() {
 	part := make([]byte, 64*1024)
@@ -110,6 +115,9 @@ func (c *conn) receive() {
 		n, err := c.tcp.Read(part)
 		c.mu.Lock()
 		c.buf = append(c.buf, part[:n]...)
+		if err == nil && len(c.buf) > flood {
+			err = errFlood
+		}
 		c.over = err
 		c.mu.Unlock()
 		select {
@@ -142,9 +150,9 @@ func (c *conn) take(n int) []byte {
 func (s *Story) write(c *conn, data []byte) error {
 	_, err := c.tcp.Write(data)
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
-		return s.fails(
-			show.Text{EN: "a connection that takes a request", ES: "una conexión que acepta una petición"},
-			show.Text{EN: "the server closed it", ES: "el servidor la cerró"})
+		return &failure{
+			s.say(show.Text{EN: "a connection that takes a request", ES: "una conexión que acepta una petición"}),
+			s.sayEnd(io.EOF)}
 	}
 	return err
 }
@@ -162,6 +170,7 @@ func (s *Story) conn(name string) *conn {
 // need finds a connection by name.
 func (s *Story) need(name string) (*conn, error) {
 	if c := s.conn(name); c != nil {
+		s.focus = c
 		return c, nil
 	}
 	return nil, misuse("no connection is called " + name)
@@ -177,13 +186,21 @@ func (s *Story) forget(c *conn) {
 	}
 }
 
-// sayEnd tells how a connection ended.
+// sayEnd tells how a connection ended: most often the server closed it, but a server that ends
+// leaves that to its kernel.
 func (s *Story) sayEnd(err error) string {
+	if how := s.serverEnded(); how != "" && err != errFlood {
+		return how
+	}
 	switch {
 	case err == io.EOF:
 		return s.say(show.Text{
 			EN: "the server closed the connection",
 			ES: "el servidor cerró la conexión"})
+	case err == errFlood:
+		return s.say(show.Text{
+			EN: "more than %s bytes: the server sends without end",
+			ES: "más de %s bytes: el servidor envía sin fin"}, show.Thousands(flood))
 	case errors.Is(err, unix.ECONNRESET):
 		return s.say(show.Text{
 			EN: "the server's end was reset (ECONNRESET)",

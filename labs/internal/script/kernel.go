@@ -28,8 +28,8 @@ func (s *Story) sayState(letter string) string {
 	return letter
 }
 
-// sockets shows the TCP sockets on the server's port: the listening one, then those that are
-// marked, then the rest.
+// sockets shows the TCP sockets on the server's port, and whatever else it holds: the listening
+// ones, then those that are marked, then the rest.
 func (s *Story) sockets(marked func(proc.TCP) bool) (show.Table, error) {
 	t := show.Table{
 		Source: "/proc/net/tcp",
@@ -49,7 +49,11 @@ func (s *Story) sockets(marked func(proc.TCP) bool) (show.Table, error) {
 	holders := proc.Holders(tree)
 	port := uint16(s.port)
 	table = slices.DeleteFunc(table, func(e proc.TCP) bool {
-		return port == 0 || e.Local.Port() != port && e.Remote.Port() != port
+		if slices.ContainsFunc(s.probes, func(c *conn) bool { return ours(c, e) }) {
+			return true // the runner's own
+		}
+		onPort := port != 0 && (e.Local.Port() == port || e.Remote.Port() == port)
+		return !onPort && holders[e.Inode] == nil
 	})
 	if marked != nil {
 		slices.SortStableFunc(table, func(a, b proc.TCP) int { return rank(a, marked) - rank(b, marked) })
@@ -70,6 +74,11 @@ func (s *Story) sockets(marked func(proc.TCP) bool) (show.Table, error) {
 			fmt.Sprint(e.RecvQueue), fmt.Sprint(e.Inode), s.holder(e, holders)})
 	}
 	return t, nil
+}
+
+// ours reports whether a line of the kernel's table is an end of this connection.
+func ours(c *conn, t proc.TCP) bool {
+	return (end{c, false}).matches(t, 0) || (end{c, true}).matches(t, 0)
 }
 
 // rank puts the listening socket first, then what is marked.
@@ -104,6 +113,9 @@ func (s *Story) holder(t proc.TCP, holders map[uint64][]proc.Holder) string {
 	}
 	if who == nil { // a process that we may not look into
 		return "?"
+	}
+	if len(who) > 2 {
+		who = append(who[:1], fmt.Sprintf("+%d", len(who)-1))
 	}
 	return strings.Join(who, " ")
 }

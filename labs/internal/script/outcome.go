@@ -72,7 +72,7 @@ func (s *Story) evidence() (lines []string) {
 	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
 		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
 	}
-	if table, err := s.sockets(nil); err == nil && len(table.Rows) > 0 {
+	if table, err := s.sockets(s.focused); err == nil && len(table.Rows) > 0 {
 		lines = append(lines, table.Lines(s.Out.Lang)...)
 	}
 	if said := lastLines(s.server.Log, 6); len(said) > 0 {
@@ -84,6 +84,12 @@ func (s *Story) evidence() (lines []string) {
 	return lines
 }
 
+// focused reports whether a line of the kernel's table is an end of the connection that the failing
+// command was about.
+func (s *Story) focused(t proc.TCP) bool {
+	return s.focus != nil && ours(s.focus, t)
+}
+
 // lastLines returns the last lines of a server's output, at most so many, fit for a report however
 // much it wrote: of a long line only the beginning, and nothing that a terminal acts on.
 func lastLines(log string, most int) []string {
@@ -93,18 +99,28 @@ func lastLines(log string, most int) []string {
 		return nil
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > tail {
+	info, err := file.Stat()
+	cut := err == nil && info.Size() > tail
+	if cut {
 		file.Seek(-tail, io.SeekEnd)
 	}
 	data, _ := io.ReadAll(file)
-	text := strings.TrimSpace(string(data))
+	text := string(data)
+	if _, rest, found := strings.Cut(text, "\n"); cut && found {
+		text = rest // the first line is only the end of one
+	}
+	text = strings.TrimSpace(text)
 	if text == "" {
 		return nil
 	}
 	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool {
 		return strings.Contains(line, markPID) // what it says of our own marks
 	})
-	lines = lines[max(0, len(lines)-most):]
+	first := max(0, len(lines)-most)
+	if panicked := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "panic: ") }); panicked >= 0 {
+		first = panicked // in Go, the reason stands above the stack
+	}
+	lines = lines[first:min(len(lines), first+most)]
 	for i, line := range lines {
 		if runes := []rune(show.Printable(line)); len(runes) > longest {
 			lines[i] = string(runes[:longest-1]) + "…"

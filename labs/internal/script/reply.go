@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"unicode/utf8"
 
 	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
@@ -17,90 +18,123 @@ const (
 	markRequest = "STOP " + markPID + "\n"
 )
 
-// The first time, the mark is sent twice, to learn how this server answers it: what has arrived
-// then ends in two equal pieces, which begin with Error (or at least name the pid).
-var markAnswer = regexp.MustCompile(`^Error|` + markPID)
+// learn finds out how a new server answers the mark, on a connection of its own that is hung up
+// again: two marks, and what comes is twice the same, but for its numbers. A server that does not
+// answer is found out later, at the first reply that a script wants.
+func (s *Story) learn() error {
+	s.end = nil
+	if err := s.dial(probeName); err != nil {
+		return nil
+	}
+	c := s.conn(probeName)
+	s.forget(c)
+	s.probes = append(s.probes, c)
+	defer c.tcp.Close()
+	enough := func(cond func(got []byte) bool) bool {
+		return s.arrive(c, "", func(got []byte) bool { return cond(got) }) == nil
+	}
+	c.tcp.Write([]byte(markRequest))
+	if !enough(func(got []byte) bool { return len(got) > 0 }) || s.consumed(c) != nil {
+		return nil
+	}
+	c.tcp.Write([]byte(markRequest)) // by itself: a server may take one recv for one request
+	var answer []byte
+	if !enough(func(got []byte) bool { answer = half(got); return answer != nil }) {
+		if got, over := c.arrived(); over != nil {
+			answer = got // it closed after one answer
+		}
+	}
+	if len(answer) > 0 {
+		s.end = regexp.MustCompile(`(?s)^.+?(` + numberless(regexp.QuoteMeta(string(answer)), `\d+`) + `)$`)
+	}
+	return nil
+}
+
+// probeName is the name of the connection that learn makes. No script can use it.
+const probeName = "?"
+
+// half returns the first half of what has arrived, if the second is the same but for numbers: a
+// server may put the time or a count into what it says.
+func half(got []byte) []byte {
+	for n := 1; n < len(got); n++ {
+		if numberless(string(got[:n]), "0") == numberless(string(got[n:]), "0") {
+			return got[:n]
+		}
+	}
+	return nil
+}
+
+var number = regexp.MustCompile(`\d+`)
+
+// numberless puts something else in the place of each number.
+func numberless(text, instead string) string { return number.ReplaceAllLiteralString(text, instead) }
 
 // reply reads one reply. Pipelined requests count as one: their answers come before the mark's.
 func (s *Story) reply(c *conn) ([]byte, error) {
 	expected := s.say(show.Text{EN: "a reply to %s", ES: "una respuesta para %s"}, c.name)
-	arrive := func(cond func(got []byte) bool) error {
-		return s.await(c.wake, expected,
-			func() string {
-				if got, _ := c.arrived(); len(got) > 0 {
-					return s.say(show.Text{
-						EN: "%s, and no end to it: STOP 2147483647 was not answered",
-						ES: "%s, y sin final: STOP 2147483647 no tuvo respuesta"}, excerpt(got))
-				}
-				return s.say(show.Text{EN: "no byte", ES: "ni un byte"})
-			},
-			func() (bool, error) {
-				got, over := c.arrived()
-				if cond(got) {
-					return true, nil
-				}
-				if over != nil {
-					seen := s.sayEnd(over)
-					if len(got) > 0 {
-						seen = excerpt(got) + "; " + seen
-					}
-					return false, &failure{expected, seen}
-				}
-				return false, nil
-			})
-	}
-
-	if err := arrive(func(got []byte) bool { return len(got) > 0 }); err != nil {
+	err := s.arrive(c, expected, func(got []byte) bool { return len(got) > 0 })
+	if err != nil {
 		return nil, err
 	}
-	marks := 1
-	if s.end == nil {
-		marks = 2
-	}
-	for i := range marks {
-		if i > 0 { // let each reach the server by itself: it may take one recv for one request
-			if err := s.consumed(c); err != nil {
-				return nil, err
-			}
+
+	c.tcp.Write([]byte(markRequest)) // if the server has closed, that ends the reply
+	expected = s.say(show.Text{
+		EN: "an answer to the next request, STOP " + markPID + ", which the runner sends to see where a reply ends",
+		ES: "una respuesta a la siguiente petición, STOP " + markPID + ", que el evaluador envía para ver dónde acaba una respuesta"})
+	var mark int // how many bytes of what came are the mark's answer
+	err = s.arrive(c, expected, func(got []byte) bool {
+		if s.end == nil {
+			return false
 		}
-		c.tcp.Write([]byte(markRequest)) // if the server has closed, that ends the reply
-	}
-	var tail int
-	err := arrive(func(got []byte) bool {
-		if end := s.end; end != nil {
-			tail = len(end)
-			return len(got) > len(end) && bytes.HasSuffix(got, end)
+		// LIST may be long, and the answer is not: look at the end only.
+		tail := got[max(0, len(got)-longestMark):]
+		at := s.end.FindSubmatchIndex(tail)
+		if at == nil {
+			return false
 		}
-		end := twice(got)
-		tail = 2 * len(end)
-		return end != nil
+		mark = at[3] - at[2]
+		return true
 	})
 	got, over := c.arrived()
-	if over != nil && len(got) > 0 { // it closed: all that came is the reply
+	if over != nil && over != errFlood && len(got) > 0 { // it closed: all that came is the reply
 		return c.take(len(got)), nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if s.end == nil {
-		s.end = bytes.Clone(got[len(got)-tail/2:])
-	}
-	reply := c.take(len(got) - tail)
-	c.take(tail)
+	reply := c.take(len(got) - mark)
+	c.take(mark)
 	return reply, nil
 }
 
-// twice finds the answer to the mark in what has arrived: after at least one byte of the reply
-// proper, twice the same bytes up to the end. It returns nil if that is not there yet.
-func twice(got []byte) []byte {
-	for at := 2 - len(got)%2; at < len(got); at += 2 { // an even number of bytes follows
-		tail := got[at:]
-		first, second := tail[:len(tail)/2], tail[len(tail)/2:]
-		if bytes.Equal(first, second) && markAnswer.Match(first) {
-			return first
-		}
-	}
-	return nil
+// longestMark is more than any server says about a pid that does not exist, in bytes.
+const longestMark = 4096
+
+// arrive waits until enough has arrived on a connection.
+func (s *Story) arrive(c *conn, expected string, enough func(got []byte) bool) error {
+	return s.await(c.wake, expected,
+		func() string {
+			if got, _ := c.arrived(); len(got) > 0 {
+				return s.say(show.Text{
+					EN: "%s, and nothing more; bytes that the server has not read: %d",
+					ES: "%s, y nada más; bytes que el servidor no ha leído: %d"}, excerpt(got), unread(c))
+			}
+			return s.say(show.Text{EN: "no byte", ES: "ni un byte"})
+		},
+		func() (bool, error) {
+			got, over := c.arrived()
+			if enough(got) {
+				return true, nil
+			}
+			if over == nil {
+				return false, nil
+			}
+			seen := s.sayEnd(over)
+			if len(got) > 0 {
+				seen = excerpt(got) + "; " + seen
+			}
+			return false, &failure{expected, seen}
+		})
 }
 
 // replyToEOF reads all that comes until the server closes.
@@ -135,34 +169,41 @@ func (s *Story) consumed(c *conn) error {
 	expected := s.say(show.Text{
 		EN: "the server reads what %s sent",
 		ES: "el servidor lee lo que envió %s"}, c.name)
-	unread := 0
 	return s.await(nil, expected,
 		func() string {
-			return s.say(show.Text{EN: "%d bytes unread", ES: "%d bytes sin leer"}, unread)
+			return s.say(show.Text{EN: "unread bytes: %d", ES: "bytes sin leer: %d"}, unread(c))
 		},
-		func() (bool, error) {
-			table, err := proc.TCPTable()
-			if err != nil {
-				return false, err
-			}
-			unread = 0
-			for _, t := range table {
-				if (end{c, false}).matches(t, 0) {
-					unread += t.SendQueue
-				}
-				if (end{c, true}).matches(t, 0) {
-					unread += t.RecvQueue
-				}
-			}
-			return unread == 0, nil
-		})
+		func() (bool, error) { return unread(c) == 0, nil })
+}
+
+// unread counts the bytes of a client's that the server has not read yet; 0 too if the kernel's
+// table cannot be read.
+func unread(c *conn) (bytes int) {
+	table, err := proc.TCPTable()
+	if err != nil {
+		return 0
+	}
+	for _, t := range table {
+		if (end{c, false}).matches(t, 0) {
+			bytes += t.SendQueue
+		}
+		if (end{c, true}).matches(t, 0) {
+			bytes += t.RecvQueue
+		}
+	}
+	return bytes
 }
 
 // excerpt quotes the beginning of a reply.
 func excerpt(got []byte) string {
 	const most = 100
+	more := ""
 	if len(got) > most {
-		return show.Printable(string(bytes.ReplaceAll(got[:most], []byte("\n"), []byte(`\n`)))) + "…"
+		cut := most
+		for cut > most-utf8.UTFMax && !utf8.RuneStart(got[cut]) { // not within a character
+			cut--
+		}
+		got, more = got[:cut], "…"
 	}
-	return show.Printable(string(bytes.ReplaceAll(got, []byte("\n"), []byte(`\n`))))
+	return show.Printable(string(bytes.ReplaceAll(got, []byte("\n"), []byte(`\n`)))) + more
 }

@@ -78,7 +78,7 @@ func waitsOnPort(t proc.TCP) bool {
 
 // mustListen waits until a new server owns a socket in LISTEN.
 func (s *Story) mustListen(c *call, server *target.Server) error {
-	s.server, s.end = server, nil
+	s.server = server
 	expected := s.say(show.Text{
 		EN: "a socket of the server's in LISTEN",
 		ES: "un socket del servidor en LISTEN"})
@@ -107,7 +107,7 @@ func (s *Story) mustListen(c *call, server *target.Server) error {
 	s.port = server.Port
 	c.ts.Setenv("SERVER", fmt.Sprint(server.PID))
 	c.ts.Setenv("PORT", fmt.Sprint(server.Port))
-	return nil
+	return s.learn()
 }
 
 // endedEarly tells how a server ended that should have listened. If a stranger has the port of
@@ -172,6 +172,40 @@ func (s *Story) mustEnd(server *target.Server) error {
 	}
 	s.Out.Note(show.Text{EN: "it %s: %s", ES: "%s: %s"}, how, s.lastWords(server))
 	return nil
+}
+
+// serverEnded tells how the server ended, if it has, or is about to; else it returns "". A server
+// that crashes closes its sockets a little before it is gone, so this looks for a moment. Only the
+// words of a failure depend on it, not the verdict.
+func (s *Story) serverEnded() string {
+	const moment = 300 * time.Millisecond
+	server := s.server
+	ending, err := target.AwaitKernel(moment, func() (bool, error) {
+		st, err := proc.ReadStat(server.PID)
+		return err == proc.ErrGone || err == nil && (st.Ending || st.State == "Z"), nil
+	})
+	if !ending || err != nil {
+		return ""
+	}
+	if server.PID != server.Root { // its status is for the program that started it
+		return s.say(show.Text{
+			EN: "the server itself ended: its kernel closed its sockets",
+			ES: "el servidor mismo terminó: el kernel cerró sus sockets"})
+	}
+	ended := s.run.Await(nil, func() (bool, error) {
+		select {
+		case <-server.Exited:
+			return true, nil
+		default:
+			return false, nil
+		}
+	})
+	if ended != nil {
+		return ""
+	}
+	return s.say(show.Text{
+		EN: "the server itself %s: its kernel closed its sockets",
+		ES: "el servidor mismo %s: el kernel cerró sus sockets"}, s.sayStatus(server.Status))
 }
 
 // lastWords is the last line that a server wrote.

@@ -4,11 +4,14 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +26,13 @@ type Options struct {
 	Server target.Command
 	Actor  string         // the actor program, which scripts put on the server's PATH
 	Out    *show.Narrator // tells the story as it happens
+
+	// Contained says that whatever the server signals, it reaches nobody else: the condition
+	// [contained] of scripts.
+	Contained bool
+
+	// Patience is how long the server may stand still before it is called stuck; 0 is Quiet.
+	Patience time.Duration
 }
 
 // A Story is one scenario while it runs.
@@ -37,12 +47,23 @@ type Story struct {
 	past    []*conn        // those that the client hung up
 	logs    []string       // a file for each server that was started
 	actors  map[string]*actor
-	end     []byte // what the server answers to the request that marks a reply's end; nil: not known
-	heading string
+	end     *regexp.Regexp // a reply and then, in a group, the answer to the mark; nil: not known
+	probes  []*conn        // the connections by which that was learnt
 	pending pending
+	focus   *conn // the connection that the last command was about
+
+	// Step is the step that the story is in, or ended in.
+	Step Step
 
 	// Outcome is why the story ended early; nil if it did not.
 	Outcome *Outcome
+}
+
+// A Step is what a heading opens: its number, from 1, and how many there are; and its texts in the
+// reader's language.
+type Step struct {
+	Number, Of    int
+	Heading, Hint string
 }
 
 // storyKey finds the Story in a TestScript's values.
@@ -61,7 +82,13 @@ func Params(opt Options, told func(*Story)) testscript.Params {
 		ts.Value(storyKey{}).(*Story).step(args)
 	}
 	return testscript.Params{
-		Cmds:                cmds,
+		Cmds: cmds,
+		Condition: func(cond string) (bool, error) {
+			if cond == "contained" {
+				return opt.Contained, nil
+			}
+			return false, fmt.Errorf("there is no such condition")
+		},
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
@@ -154,7 +181,7 @@ type call struct {
 // await waits for a condition. If it does not come true, the failure says what was expected,
 // and seen is asked what there is instead.
 func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
-	return s.awaitStill(target.Quiet, wake, expected, seen, cond)
+	return s.awaitStill(cmp.Or(s.Patience, target.Quiet), wake, expected, seen, cond)
 }
 
 // awaitStill is await with another time after which a server that stands still is called stuck.
@@ -172,9 +199,8 @@ func (s *Story) say(t show.Text, args ...any) string { return t.In(s.Out.Lang, a
 // step begins a step of the story.
 func (s *Story) step(args []string) {
 	s.showPending()
-	s.heading = strings.Join(args, " ")
-	s.Out.Step(s.heading)
+	number, _ := strconv.Atoi(args[0])
+	of, _ := strconv.Atoi(args[1])
+	s.Step = Step{Number: number, Of: of, Heading: args[2], Hint: args[3]}
+	s.Out.Step(s.Step.Heading)
 }
-
-// Heading is the step that the story is in, or ended in.
-func (s *Story) Heading() string { return s.heading }

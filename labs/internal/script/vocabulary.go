@@ -49,11 +49,11 @@ func Vocabulary() []Command {
 		run: (*Story).cmdConnect,
 	}, {
 		Name:    "send",
-		Args:    "[-raw] [-pad N] [-bytewise] NAME TEXT",
+		Args:    "[-raw] [-pad N [-tail TEXT]] [-bytewise] NAME TEXT",
 		Summary: show.Text{EN: "sends a request line", ES: "envía una línea de petición"},
 		Detail: show.Text{
 			EN: "In one segment, LF added. With -raw exactly these bytes, with Go's escapes: " +
-				"'LIST\\r\\n', '\\x00'. With -pad the line is filled with spaces up to N bytes. With -bytewise " +
+				"'LIST\\r\\n', '\\x00'. With -pad the line is filled with spaces up to N bytes, and -tail comes after them. With -bytewise " +
 				"a byte at a time, each only after the kernel shows that the server has read the one before.",
 			ES: "En un segmento, con LF al final. Con -raw, exactamente esos bytes, con los escapes de " +
 				"Go: 'LIST\\r\\n', '\\x00'. Con -pad la línea se rellena con espacios hasta N bytes. Con " +
@@ -62,7 +62,7 @@ func Vocabulary() []Command {
 		run: (*Story).cmdSend,
 	}, {
 		Name:    "reply",
-		Args:    "[-eof] [-count N] NAME [REGEXP]",
+		Args:    "[-eof] [-count N [-first A] [-last B]] [-not REGEXP] NAME [REGEXP]",
 		Not:     true,
 		Summary: show.Text{EN: "reads one reply", ES: "lee una respuesta"},
 		Detail: show.Text{

@@ -20,7 +20,7 @@ const Width = 80
 type Narrator struct {
 	Lang Lang
 
-	// Pause, if not nil, is called before each step: a lecturer presses Enter.
+	// Pause, if not nil, is called when a step has been announced: a lecturer presses Enter.
 	Pause func()
 
 	// Brief leaves out everything but the steps and whether they came true.
@@ -101,16 +101,17 @@ func (n *Narrator) Scene(name, about, claim string) {
 		n.paint[faint].Sprint(Wrap(claim, "  ", Width)))
 }
 
-// Step begins the next step of a scenario, and ends the one before.
+// Step begins the next step of a scenario, and ends the one before. A pause comes after the
+// heading: time to predict.
 func (n *Narrator) Step(heading string) {
 	n.EndStep()
-	if n.Pause != nil && !n.muted {
-		n.Pause()
-	}
 	n.steps++
 	number := fmt.Sprintf("%2d ", n.steps)
 	text := strings.TrimLeft(Wrap(heading, "   ", Width), " ")
 	n.printf("\n%s%s\n", n.paint[title].Sprint(number), n.paint[strong].Sprint(text))
+	if n.Pause != nil && !n.muted {
+		n.Pause()
+	}
 	n.began = time.Now()
 }
 

@@ -14,7 +14,7 @@ func Enter(in io.Reader) func() {
 		if over {
 			return
 		}
-		fmt.Fprint(os.Stdout, "\n  [Enter] ")
+		fmt.Fprint(os.Stdout, "    [Enter] ")
 		for b := make([]byte, 1); b[0] != '\n'; {
 			if _, err := in.Read(b); err != nil {
 				over = true

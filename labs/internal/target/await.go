@@ -53,6 +53,11 @@ func (r *Run) AwaitStill(quiet time.Duration, wake <-chan struct{}, cond func() 
 		if done, err := cond(); done || err != nil {
 			return done, err
 		}
+		select {
+		case <-over:
+			return false, ErrEnded
+		default:
+		}
 		waited := time.Since(start)
 		stillFor, err := still.look()
 		switch {
@@ -77,6 +82,8 @@ func AwaitKernel(most time.Duration, cond func() (bool, error)) (came bool, err 
 			return came, err
 		}
 		select {
+		case <-over:
+			return false, ErrEnded
 		case <-look.C:
 		case <-tooLong:
 			return false, nil

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -88,7 +89,9 @@ var ErrEnded = errors.New("the run has ended")
 // Start starts a server in a session of its own, with its output in the file log. The
 // environment is env, and the run's mark. It does not wait for the server to listen.
 func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
-	shut.RLock()
+	if !shut.TryRLock() {
+		return nil, ErrEnded
+	}
 	defer shut.RUnlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,12 +160,23 @@ var spawner = sync.OnceValue(func() chan func() {
 		runtime.LockOSThread()
 		// What we may do in a namespace of our own is not for servers (capabilities(7)).
 		unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+		dropInheritable()
 		for f := range work {
 			f()
 		}
 	}()
 	return work
 })
+
+// dropInheritable empties the calling thread's set of capabilities that exec may hand on.
+func dropInheritable() {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if unix.Capget(&header, &sets[0]) == nil {
+		sets[0].Inheritable, sets[1].Inheritable = 0, 0
+		unix.Capset(&header, &sets[0])
+	}
+}
 
 func onSpawner(f func()) {
 	done := make(chan struct{})
@@ -285,16 +299,37 @@ func (r *Run) End() (found []proc.Stat, err error) {
 	return found, err
 }
 
-// shut is set once nothing may be started any more, in no run.
-var shut sync.RWMutex
+// shut is locked, and over closed, once nothing may be started any more, in no run.
+var (
+	shut sync.RWMutex
+	over = make(chan struct{})
+)
 
-// Shut keeps every run from starting anything, for good. It returns once no start is under way.
-func Shut() { shut.Lock() }
+// Shut keeps every run from starting anything, for good, and ends every Await. It returns once no
+// start is under way. It is called once.
+func Shut() {
+	close(over)
+	shut.Lock()
+}
+
+// Over is closed once Shut was called.
+func Over() <-chan struct{} { return over }
 
 // KillDescendants kills whatever descends from the calling process, a subreaper, and collects it,
-// until nothing is left. It is for a process that is about to end.
+// until nothing is left. It is for a process that is about to end. Processes that fork faster than
+// they are killed are an error after a while; in a pid namespace they are not, since there one call
+// reaches them all.
 func KillDescendants() error {
+	tooLong := time.After(20 * time.Second)
 	return poll(nil, func() (bool, error) {
+		select {
+		case <-tooLong:
+			return false, errors.New("processes of this run fork faster than they can be killed")
+		default:
+		}
+		if os.Getpid() == 1 { // the init of a pid namespace
+			unix.Kill(-1, unix.SIGKILL)
+		}
 		tree, err := proc.Tree(os.Getpid())
 		if err != nil {
 			return false, err
