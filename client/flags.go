@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -51,6 +52,12 @@ func parseFlags(args []string) options {
 	case showVersion:
 		fmt.Println("posixlab client", version)
 		os.Exit(0)
+	case isRequest(flags.Args()):
+		request := strings.Join(flags.Args(), " ")
+		if strings.Contains(request, " ") {
+			request = protocol.Quote(request)
+		}
+		opt.wrongUse(say.NoHost, protocol.Quote(flags.Arg(0)), request)
 	case flags.NArg() > 1:
 		opt.wrongUse(say.ExtraArgument, protocol.Quote(flags.Arg(1)))
 	}
@@ -76,6 +83,15 @@ func parseFlags(args []string) options {
 		opt.requests = requestsFrom(os.Stdin)
 	}
 	return opt
+}
+
+// isRequest reports whether the arguments begin with a verb, where a host should stand. A host
+// of such a name can be given with its port.
+func isRequest(args []string) bool {
+	verb, _, _ := strings.Cut(strings.Join(args, " "), " ")
+	return slices.ContainsFunc(protocol.Names[:], func(names []string) bool {
+		return slices.Contains(names, strings.ToUpper(verb))
+	})
 }
 
 func (opt options) wrongUse(complaint protocol.Message, args ...any) {

@@ -12,36 +12,41 @@ import (
 
 // say is all that the client says to its user. What the server says is in package protocol.
 var say = struct {
-	Usage, Help                                             protocol.Message
-	BadLang, BadOption, ExtraArgument, BadAddress, TwoLines protocol.Message
-	NoName, Refused, NoConnection, Lost, Closed             protocol.Message
-	LeftOut, LocalFailure                                   protocol.Message
+	Usage, Help                                                     protocol.Message
+	BadLang, BadOption, ExtraArgument, NoHost, BadAddress, TwoLines protocol.Message
+	NoName, Refused, NoConnection, Lost, Closed                     protocol.Message
+	LeftOut, LocalFailure                                           protocol.Message
 }{
 	Usage: protocol.Message{
 		EN: `usage: client [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
 
-Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless given.
+Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless
+given.
 
-  -c REQUEST    send this request; repeat -c for more. Without -c, requests are typed
-                at a prompt, or read from standard input when it is not a terminal
+  -c REQUEST    send this request; repeat -c for more. Without -c, requests are
+                typed at a prompt, or read from standard input when it is not a
+                terminal
   -lang en|es   the language; else that of the environment
   -version      print the version and end
 
-Requests: LIST, START cmd arg…, STOP pid, EXIT. With none left, the client says EXIT.
-Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or it was lost.
+Requests: LIST, START cmd arg…, STOP pid, EXIT. With none left, EXIT is sent.
+Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or
+it was lost.
 `,
 		ES: `uso: client [-c PETICIÓN]… [-lang en|es] [-version] [HOST[:PUERTO]]
 
-Habla con el servidor en HOST, 127.0.0.1 si no se da, por el puerto TCP 5002 si no se da.
+Habla con el servidor en HOST, 127.0.0.1 si no se indica, por el puerto TCP
+5002 si no se indica.
 
-  -c PETICIÓN   envía esta petición; repite -c para enviar más. Sin -c, las peticiones se
-                escriben en el prompt, o se leen de la entrada estándar si no es una terminal
+  -c PETICIÓN   envía esta petición; repite -c para enviar más. Sin -c, las
+                peticiones se escriben en el prompt, o se leen de la entrada
+                estándar si no es una terminal
   -lang en|es   el idioma; si no, el del entorno
   -version      muestra la versión y termina
 
-Peticiones: LIST, START cmd arg…, STOP pid, EXIT. Cuando no queda ninguna, se envía EXIT.
-Estado de salida: 0; 1 si una respuesta empezó con "Error"; 2 uso incorrecto; 3 si no hubo
-conexión o se perdió.
+Peticiones: LIST, START cmd arg…, STOP pid, EXIT. Al final se envía EXIT.
+Estado de salida: 0; 1 si una respuesta empezó con "Error"; 2 uso incorrecto;
+3 si no hubo conexión o se perdió.
 `},
 	Help: protocol.Message{
 		EN: `  LIST              the server's process table
@@ -59,13 +64,16 @@ conexión o se perdió.
 
 	BadLang: protocol.Message{
 		EN: "-lang %s: say en or es",
-		ES: "-lang %s: usa en o es"},
+		ES: "-lang %s: los idiomas son en y es"},
 	BadOption: protocol.Message{
 		EN: "%s: there is no such option, or its value is missing",
 		ES: "%s: no existe esa opción, o falta su valor"},
 	ExtraArgument: protocol.Message{
 		EN: "%s: one HOST[:PORT] at most, after the options",
 		ES: "%s: a lo más un HOST[:PUERTO], después de las opciones"},
+	NoHost: protocol.Message{
+		EN: "%s is a request and not a host: did you mean -c %s?",
+		ES: "%s es una petición y no un host: ¿quisiste decir -c %s?"},
 	BadAddress: protocol.Message{
 		EN: "%s: give HOST or HOST:PORT, a name or an IPv4 address and a port from 1 to 65535",
 		ES: "%s: usa HOST o HOST:PUERTO, un nombre o dirección IPv4 y un puerto de 1 a 65535"},
@@ -77,11 +85,11 @@ conexión o se perdió.
 		EN: "getaddrinfo %s: no IPv4 address found: check the name, or give the address",
 		ES: "getaddrinfo %s: no se halló una dirección IPv4: revisa el nombre o da la dirección"},
 	Refused: protocol.Message{
-		EN: "%s %s: %s: is the server running? start it with make server",
-		ES: "%s %s: %s: ¿está corriendo el servidor? inícialo con make server"},
+		EN: "%s %s: %s: is the server running? start it: make server, then ./server/server",
+		ES: "%s %s: %s: ¿está corriendo el servidor? arráncalo: make server, luego ./server/server"},
 	NoConnection: protocol.Message{
 		EN: "%s %s: %s: check the server's address, and that this machine can reach it",
-		ES: "%s %s: %s: revisa la dirección del servidor, y que esta máquina pueda alcanzarlo"},
+		ES: "%s %s: %s: revisa la dirección del servidor, y que esta máquina pueda llegar a él"},
 	Lost: protocol.Message{
 		EN: "%s %s: %s: the connection was lost: see what the server's log says",
 		ES: "%s %s: %s: se perdió la conexión: mira qué dice la bitácora del servidor"},

@@ -77,9 +77,9 @@ func TestCannotConnect(t *testing.T) {
 		stderr string
 	}{
 		{[]string{server}, "connect " + server + ": connection refused (ECONNREFUSED): " +
-			"is the server running? start it with make server\n"},
+			"is the server running? start it: make server, then ./server/server\n"},
 		{[]string{"-lang", "es", server}, "connect " + server + ": conexión rechazada (ECONNREFUSED): " +
-			"¿está corriendo el servidor? inícialo con make server\n"},
+			"¿está corriendo el servidor? arráncalo: make server, luego ./server/server\n"},
 		{[]string{"a..b"}, "getaddrinfo \"a..b\": no IPv4 address found: " +
 			"check the name, or give the address\n"},
 	} {
@@ -110,6 +110,10 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"--frobnicate", "-c", "A"}, `"-frobnicate": there is no such option`},
 		{[]string{"-=x", "-c", "A"}, `"-=x": there is no such option`},
 		{[]string{"-lang", "fr"}, `-lang "fr": say en or es`},
+		{[]string{"LIST"}, `"LIST" is a request and not a host: did you mean -c LIST?`},
+		{[]string{"stop", "12"}, `"stop" is a request and not a host: did you mean -c "stop 12"?`},
+		{[]string{"-c", "LIST", "adiós"}, `"adiós" is a request`},
+		{[]string{"-lang", "es", "START sleep 60"}, `"START sleep 60" es una petición y no un host: ¿quisiste decir -c "START sleep 60"?`},
 		{[]string{"-lang", "es", "::1"}, `"::1": usa HOST o HOST:PUERTO, `},
 	} {
 		got := run(t, "", test.args...)

@@ -55,7 +55,7 @@ func TestSpanishLog(t *testing.T) {
 	c := s.connect()
 	c.send("START true\n")
 	c.line()
-	s.awaitLog(`  reap     el hijo \d+ \(true\) terminó con estado 0$`)
+	s.awaitLog(`  reap     el hijo \d+ \(true\) terminó con estado de salida 0$`)
 	c.send("EXIT\n")
 	if bye := c.line(); bye != "Adiós." {
 		t.Errorf("EXIT: %q", bye)

@@ -6,6 +6,7 @@
 // To read it in the lecture's order: listen.go (socket, bind, listen, accept), session.go (a
 // thread for each client), request.go (recv, and where a request ends), list.go (a pipe from
 // ps), start.go (fork and exec), stop.go (kill), reap.go (SIGCHLD and wait).
+// Lines that end in OMIT mark what slides show.
 package main
 
 import (

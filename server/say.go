@@ -9,16 +9,19 @@ var usage = protocol.Message{
 
   -port N         the TCP port, 5002 unless given; 0 lets the kernel choose
   -lang en|es     the language of replies and log; else that of the environment
-  -max-clients N  how many clients at once, 512 unless given; one more is refused
-  -open           serve other machines too: any of them can then run any program here
+  -max-clients N  how many clients at once, 512 unless given; more are refused
+  -open           serve other machines too: any of them can then run any
+                  program here
   -version        print the version and end
 `,
 	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
 
-  -port N         el puerto TCP, 5002 si no se da; con 0 lo elige el kernel
-  -lang en|es     el idioma de las respuestas y la bitácora; si no, el del entorno
-  -max-clients N  cuántos clientes a la vez, 512 si no se da; uno más se rechaza
-  -open           atiende también a otras máquinas: cualquiera podrá ejecutar aquí lo que sea
+  -port N         el puerto TCP, 5002 si no se indica; con 0 lo elige el kernel
+  -lang en|es     el idioma de respuestas y bitácora; si no, el del entorno
+  -max-clients N  cuántos clientes a la vez, 512 si no se indica; al siguiente
+                  se le rechaza
+  -open           atiende también a otras máquinas: cualquiera de ellas podrá
+                  ejecutar aquí cualquier programa
   -version        muestra la versión y termina
 `}
 
@@ -29,10 +32,10 @@ var (
 		ES: "opción incorrecta: %v"}
 	noArguments = protocol.Message{
 		EN: "there is nothing to do with %s: the server takes only options",
-		ES: "no hay nada que hacer con %s: el servidor solo acepta opciones"}
+		ES: "%s sobra: el servidor solo acepta opciones"}
 	badLang = protocol.Message{
 		EN: "-lang %s: say en or es",
-		ES: "-lang %s: usa en o es"}
+		ES: "-lang %s: los idiomas son en y es"}
 	badMaxClients = protocol.Message{
 		EN: "-max-clients %d: give a number from 1 to %d",
 		ES: "-max-clients %d: usa un número de 1 a %d"}
@@ -64,7 +67,7 @@ var (
 		ES: "%s, con una cola de espera de %d"}
 	openToAll = protocol.Message{
 		EN: "-open: every machine that reaches this one can run any program here",
-		ES: "-open: toda máquina que alcance a esta puede ejecutar aquí cualquier programa"}
+		ES: "-open: cualquier máquina que llegue a esta puede ejecutar aquí cualquier programa"}
 	accepted = protocol.Message{
 		EN: "client %d from %s, descriptor %d",
 		ES: "cliente %d desde %s, descriptor %d"}
@@ -79,7 +82,7 @@ var (
 		ES: "cliente %d: %s"}
 	answered = protocol.Message{
 		EN: "client %d was told: %s",
-		ES: "al cliente %d se le dijo: %s"}
+		ES: "respuesta al cliente %d: %s"}
 	closing = protocol.Message{
 		EN: "client %d",
 		ES: "cliente %d"}

@@ -201,9 +201,9 @@ func TestWaitStatus(t *testing.T) {
 		status uint32 // as wait(2) lays it out: exit status << 8 | core dump 0x80 | signal
 		en, es string
 	}{
-		{0, "exited with status 0", "terminó con estado 0"},
-		{3 << 8, "exited with status 3", "terminó con estado 3"},
-		{255 << 8, "exited with status 255", "terminó con estado 255"},
+		{0, "exited with status 0", "terminó con estado de salida 0"},
+		{3 << 8, "exited with status 3", "terminó con estado de salida 3"},
+		{255 << 8, "exited with status 255", "terminó con estado de salida 255"},
 		{9, "was killed by signal 9 (SIGKILL)", "murió por la señal 9 (SIGKILL)"},
 		{15, "was killed by signal 15 (SIGTERM)", "murió por la señal 15 (SIGTERM)"},
 		{11 | 0x80, "was killed by signal 11 (SIGSEGV), core dumped", "murió por la señal 11 (SIGSEGV), con volcado de memoria"},

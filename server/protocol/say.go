@@ -110,7 +110,7 @@ var (
 		ES: "%s no es un pid: usa solo dígitos decimales"}
 	PIDTooLarge = Message{
 		EN: "%s is not a pid: the largest is %d",
-		ES: "%s no es un pid: el mayor es %d"}
+		ES: "%s no es un pid: el máximo es %d"}
 	ProtectedPID = Message{
 		EN: "process %d is protected",
 		ES: "el proceso %d está protegido"}
@@ -147,7 +147,7 @@ var (
 
 // How a child ended (wait(2)): the four things that a wait status can say.
 var (
-	exited    = Message{EN: "exited with status %d", ES: "terminó con estado %d"}
+	exited    = Message{EN: "exited with status %d", ES: "terminó con estado de salida %d"}
 	signaled  = Message{EN: "was killed by signal %d (%s)", ES: "murió por la señal %d (%s)"}
 	dumped    = Message{EN: "was killed by signal %d (%s), core dumped", ES: "murió por la señal %d (%s), con volcado de memoria"}
 	otherwise = Message{EN: "changed state: %#x", ES: "cambió de estado: %#x"}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -149,6 +150,8 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 
 	var result Result
 	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return Result{}, fmt.Errorf("the scenario took more than %s, and was ended", tooLong)
 	case ctx.Err() != nil:
 		return Result{}, errInterrupted
 	case err != nil:

@@ -181,7 +181,8 @@ func Threads(pid int) ([]Thread, error) {
 	return threads, nil
 }
 
-// calls names the system calls in which a server's thread waits. The numbers are the machine's.
+// calls names the system calls in which a server's thread waits. The numbers are the machine's;
+// calls_amd64.go has those that newer architectures do without.
 var calls = map[string]string{
 	strconv.Itoa(unix.SYS_ACCEPT):          "accept",
 	strconv.Itoa(unix.SYS_ACCEPT4):         "accept",

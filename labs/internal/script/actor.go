@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,6 +33,10 @@ func (s *Story) cast(name string) (*actor, error) {
 		}
 	}
 	if err := unix.Mkfifo(path+".fifo", 0o666); err != nil {
+		return nil, err
+	}
+	// The server may run as another user, and our umask is not for it.
+	if err := errors.Join(os.Chmod(path+".fifo", 0o666), os.Chmod(path, 0o755)); err != nil {
 		return nil, err
 	}
 	fifo, err := os.OpenFile(path+".fifo", os.O_RDWR, 0)

@@ -27,6 +27,11 @@ type failure struct {
 
 func (f *failure) Error() string { return "expected " + f.expected + "; saw " + f.seen }
 
+// skipped ends a story that cannot be told here, and says why.
+type skipped string
+
+func (s skipped) Error() string { return string(s) }
+
 // misuse is a script's own mistake.
 type misuse string
 

@@ -160,6 +160,9 @@ func (s *Story) procChildren(pid, n int, name string) error {
 	return nil
 }
 
+// receiving are the calls in which a thread can wait for its client, beside recv.
+var receiving = []string{"recvmsg", "read", "poll", "select", "epoll_wait"}
+
 // procThreads waits for at least n threads, blocked in a call if one is named.
 func (s *Story) procThreads(pid, n int, in string) error {
 	var threads []proc.Thread
@@ -177,7 +180,7 @@ func (s *Story) procThreads(pid, n int, in string) error {
 			threads, err = proc.Threads(pid)
 			found = 0
 			for _, th := range threads {
-				if in == "" || th.Call == in {
+				if in == "" || th.Call == in || in == "recv" && slices.Contains(receiving, th.Call) {
 					found++
 				}
 			}

@@ -81,8 +81,12 @@ func (s *Story) reply(c *conn) ([]byte, error) {
 	expected = s.say(show.Text{
 		EN: "an answer to the next request, STOP " + markPID + ", which the runner sends to see where a reply ends",
 		ES: "una respuesta a la siguiente petición, STOP " + markPID + ", que el evaluador envía para ver dónde acaba una respuesta"})
-	var mark int // how many bytes of what came are the mark's answer
+	var all, mark int // how many bytes came, and how many of them are the mark's answer
 	err = s.arrive(c, expected, func(got []byte) bool {
+		all = len(got)
+		if _, over := c.arrived(); over != nil && over != errFlood {
+			return true // it closed: all that came is the reply
+		}
 		if s.end == nil {
 			return false
 		}
@@ -95,14 +99,10 @@ func (s *Story) reply(c *conn) ([]byte, error) {
 		mark = at[3] - at[2]
 		return true
 	})
-	got, over := c.arrived()
-	if over != nil && over != errFlood && len(got) > 0 { // it closed: all that came is the reply
-		return c.take(len(got)), nil
-	}
 	if err != nil {
 		return nil, err
 	}
-	reply := c.take(len(got) - mark)
+	reply := c.take(all - mark)
 	c.take(mark)
 	return reply, nil
 }

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -87,7 +88,7 @@ func (s *Story) mustListen(c *call, server *target.Server) error {
 			return s.say(show.Text{EN: "none: it runs, and listens on no port", ES: "ninguno: corre, y no escucha en ningún puerto"})
 		},
 		func() (bool, error) {
-			listening, err := s.run.Listening(server)
+			listening, err := s.run.Listening(server, cmp.Or(s.port, protocolPort))
 			if listening || err != nil {
 				return listening, err
 			}
@@ -103,6 +104,14 @@ func (s *Story) mustListen(c *call, server *target.Server) error {
 		})
 	if err != nil {
 		return err
+	}
+	if s.port != 0 && server.Port != s.port {
+		if s.port != protocolPort {
+			return s.skipOwnChoice()
+		}
+		return &failure{
+			s.say(show.Text{EN: "port %d again", ES: "el puerto %d otra vez"}, s.port),
+			s.say(show.Text{EN: "port %d", ES: "el puerto %d"}, server.Port)}
 	}
 	s.port = server.Port
 	c.ts.Setenv("SERVER", fmt.Sprint(server.PID))
@@ -155,7 +164,10 @@ func (s *Story) mustEnd(server *target.Server) error {
 				return true, nil
 			default:
 			}
-			listening, err := s.run.Listening(server)
+			listening, err := s.run.Listening(server, cmp.Or(s.port, protocolPort))
+			if listening && s.port != protocolPort && !s.Server.TakesPort {
+				return false, s.skipOwnChoice()
+			}
 			if listening {
 				return false, &failure{expected, s.say(show.Text{
 					EN: "it listens too, on port %d",
@@ -206,6 +218,13 @@ func (s *Story) serverEnded() string {
 	return s.say(show.Text{
 		EN: "the server itself %s: its kernel closed its sockets",
 		ES: "el servidor mismo %s: el kernel cerró sus sockets"}, s.sayStatus(server.Status))
+}
+
+// skipOwnChoice ends a scenario about one port, for a server that chooses another at each start.
+func (s *Story) skipOwnChoice() error {
+	return skipped(s.say(show.Text{
+		EN: "this server chooses its port anew at each start; give it port %d to be judged here",
+		ES: "este servidor elige su puerto cada vez que arranca; dale el puerto %d para que se evalúe aquí"}, protocolPort))
 }
 
 // lastWords is the last line that a server wrote.

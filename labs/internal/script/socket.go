@@ -52,6 +52,11 @@ func (s *Story) cmdSocket(c *call) error {
 		if gone || got == nil {
 			return gone && got == nil, nil
 		}
+		if wanted.address != nil && which.conn == nil && s.port == swapped {
+			return false, &failure{wanted.text, s.say(show.Text{
+				EN: "port %d, which is %d with its two bytes swapped: htons(3) is missing",
+				ES: "el puerto %d, que es %d con sus dos bytes invertidos: falta htons(3)"}, swapped, protocolPort)}
+		}
 		if got.State == state && wanted.address != nil && !wanted.address(*got) {
 			return false, &failure{wanted.text, seen()} // it will not change any more
 		}
@@ -76,6 +81,9 @@ func (s *Story) cmdSocket(c *call) error {
 	s.pending.table = &evidence
 	return err
 }
+
+// swapped is what becomes of the protocol's port without htons on most machines: 0x138a, 0x8a13.
+const swapped = protocolPort>>8 | protocolPort&0xff<<8
 
 // A wanted is what a socket must look like.
 type wanted struct {

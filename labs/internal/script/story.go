@@ -38,6 +38,7 @@ type Options struct {
 // A Story is one scenario while it runs.
 type Story struct {
 	Options
+	t       testscript.T
 	run     *target.Run
 	server  *target.Server // the one that was started last; nil before
 	port    int            // where the server listens, or last listened; 0 before
@@ -97,6 +98,7 @@ func Params(opt Options, told func(*Story)) testscript.Params {
 				return err
 			}
 			env.Values[storyKey{}] = s
+			s.t = env.T()
 			env.Defer(s.close)
 			if told != nil {
 				told(s)
@@ -154,6 +156,9 @@ func (s *Story) do(ts *testscript.TestScript, c Command, neg bool, args []string
 	err := s.try(ts, c, neg, args)
 	if err == nil {
 		return
+	}
+	if why, ok := errors.AsType[skipped](err); ok {
+		s.t.Skip(string(why))
 	}
 	s.Outcome = s.explain(err)
 	ts.Fatalf("%v", err)

@@ -115,7 +115,7 @@ func poll(wake <-chan struct{}, look func() (bool, error)) error {
 	}
 }
 
-// load is 1 and how many processes want each CPU, at most 20, from /proc/loadavg: the larger of the
+// load is 1 and how many processes want each CPU, at most 5, from /proc/loadavg: the larger of the
 // last minute's average and of those that can run right now.
 func load() float64 {
 	data, err := os.ReadFile("/proc/loadavg")
@@ -125,7 +125,7 @@ func load() float64 {
 	var minute, other float64
 	var running, all int
 	fmt.Sscanf(strings.TrimSpace(string(data)), "%f %f %f %d/%d", &minute, &other, &other, &running, &all)
-	return min(20, 1+max(minute, float64(running))/float64(runtime.NumCPU()))
+	return min(5, 1+max(minute, float64(running))/float64(runtime.NumCPU()))
 }
 
 // lookEvery is how often stillness looks: a look costs a read of every thread's status.

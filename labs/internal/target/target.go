@@ -83,6 +83,9 @@ type Server struct {
 	name string // the value of serverMark
 }
 
+// mostOutput is how large a file a server, or what it starts, may write, in bytes.
+const mostOutput = 64 << 20
+
 // ErrEnded is Start's error after End.
 var ErrEnded = errors.New("the run has ended")
 
@@ -126,6 +129,8 @@ func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A server that writes in a loop ends by SIGXFSZ, and not the machine for want of disk.
+	unix.Prlimit(p.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: mostOutput, Max: mostOutput}, nil)
 	s := &Server{Root: p.Pid, PID: p.Pid, Log: log, Exited: make(chan struct{}), name: serverName}
 	r.sessions[p.Pid] = true
 	r.started[p.Pid] = true
@@ -184,8 +189,9 @@ func onSpawner(f func()) {
 	<-done
 }
 
-// Listening reports whether the server owns a socket in LISTEN, and then knows its PID and Port.
-func (r *Run) Listening(s *Server) (bool, error) {
+// Listening reports whether the server owns a socket in LISTEN, and then knows its PID and Port. Of
+// several, it is the one on the port that is preferred, if there is one.
+func (r *Run) Listening(s *Server, prefer int) (bool, error) {
 	tree, err := r.Tree()
 	if err != nil {
 		return false, err
@@ -195,13 +201,17 @@ func (r *Run) Listening(s *Server) (bool, error) {
 		return false, err
 	}
 	holders := proc.Holders(tree)
+	found := false
 	for _, sock := range table {
-		if h := holders[sock.Inode]; sock.State == proc.Listen && len(h) > 0 && s.has(tree, h[0].PID) {
-			s.PID, s.Port = h[0].PID, int(sock.Local.Port())
-			return true, nil
+		h := holders[sock.Inode]
+		if sock.State != proc.Listen || len(h) == 0 || !s.has(tree, h[0].PID) {
+			continue
+		}
+		if port := int(sock.Local.Port()); !found || port == prefer {
+			s.PID, s.Port, found = h[0].PID, port, true
 		}
 	}
-	return false, nil
+	return found, nil
 }
 
 // Descends reports whether anything that came of a server lives, now that its first process has
