@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -129,12 +130,22 @@ func (t *telling) tellAhead(ctx context.Context, b *build.Builder, scenarios []*
 
 func (t *telling) tell(ctx context.Context, b *build.Builder, next tale) told {
 	path, err := b.Server(ctx, next.bug)
+	if misfit, ok := errors.AsType[*course.Misfit](err); ok {
+		return told{result: t.failedToBuild(next, t.say(show.Text{
+			EN: "%s has changed, and the patch no longer fits it: `git restore %s` puts it back",
+			ES: "%s cambió, y el parche ya no le queda: `git restore %s` lo deja como estaba"}, misfit.File, misfit.File))}
+	}
 	if err != nil {
-		return told{result: grade.Result{Verdict: grade.Infra, Reason: err.Error()}}
+		return told{result: t.failedToBuild(next, err.Error())}
 	}
 	var text strings.Builder
 	result := t.runner.Run(ctx, next.scenario, reference(path), grade.Told{Telling: grade.Brief, Out: &text})
 	return told{text.String(), result}
+}
+
+func (t *telling) failedToBuild(next tale, why string) grade.Result {
+	return grade.Result{Lab: next.scenario.Lab.Name, Scenario: next.scenario.Name,
+		Max: next.scenario.Points, Verdict: grade.Infra, Reason: why}
 }
 
 func (t *telling) opening(lab *course.Lab) {
@@ -142,6 +153,9 @@ func (t *telling) opening(lab *course.Lab) {
 	t.out.Line(t.say(show.Text{
 		EN: "lecture: %s\nsheet:   labs/%s/README.md",
 		ES: "clase: %s\nguía:  labs/%s/README.es.md"}, t.say(lab.Topic), lab.Name))
+	t.out.Line(t.say(show.Text{
+		EN: "ana, bea, c1, … are clients of this program; a is a program that only waits;\n▸ marks the line that a step is about",
+		ES: "ana, bea, c1, … son clientes de este programa; a es un programa que solo espera;\n▸ marca la línea de la que trata un paso"}))
 }
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {
@@ -159,11 +173,11 @@ func (t *telling) reference(ctx context.Context, sc *course.Scenario, server str
 
 // bug shows a patch, and where the same story breaks with it.
 func (t *telling) bug(ctx context.Context, sc *course.Scenario, bug *course.Bug) {
+	t.out.Scene(sc.Name, t.say(show.Text{EN: "a known-bad server: %s", ES: "un servidor defectuoso: %s"}, bug.Name), t.say(bug.Title))
+	t.out.Patch(bug.Diff)
 	if t.pause != nil {
 		t.pause()
 	}
-	t.out.Scene(sc.Name, t.say(show.Text{EN: "a known-bad server: %s", ES: "un servidor defectuoso: %s"}, bug.Name), t.say(bug.Title))
-	t.out.Patch(bug.Diff)
 	story := <-t.ahead[tale{sc, bug}]
 	result := story.result
 	if ctx.Err() == nil {
@@ -194,8 +208,13 @@ func (t *telling) closing(lab *course.Lab) int {
 	t.out.Verdict(t.status == grade.ExitPass, t.say(show.Text{
 		EN: "stories told: %d; known-bad servers caught: %d",
 		ES: "historias contadas: %d; servidores defectuosos detectados: %d"}, t.passed, t.caught))
+	if t.pause == nil {
+		t.out.Line(t.say(show.Text{
+			EN: "  too fast? make lab-%d RUN=-step",
+			ES: "  ¿muy rápido? make lab-%d RUN=-step"}, lab.Number))
+	}
 	t.out.Line(t.say(show.Text{
 		EN: "  now judge a server of your own: make check-%d SERVER='./my_server'",
-		ES: "  ahora evalúa tu propio servidor: make check-%d SERVER='./mi_servidor'"}, lab.Number))
+		ES: "  ahora evalúa tu propio servidor: make check-%d SERVER='./my_server'"}, lab.Number))
 	return t.status
 }

@@ -72,8 +72,18 @@ func loadBug(path string) (*Bug, error) {
 	return b, err
 }
 
+// A Misfit says that a patch does not fit the source: one of the two was changed.
+type Misfit struct {
+	Bug  string
+	File string // by its path under the root
+	Why  error
+}
+
+func (m *Misfit) Error() string { return fmt.Sprintf("%s.patch: %s: %v", m.Bug, m.File, m.Why) }
+func (m *Misfit) Unwrap() error { return m.Why }
+
 // Apply returns the patched files, by their path under root. A hunk is applied where its old lines
-// stand, once and only once, whatever line number it gives.
+// stand, once and only once, whatever line number it gives; else the error is a Misfit.
 func (b *Bug) Apply(root string) (map[string][]byte, error) {
 	patched := make(map[string][]byte)
 	for _, file := range b.files {
@@ -87,7 +97,7 @@ func (b *Bug) Apply(root string) (map[string][]byte, error) {
 		for _, hunk := range file.TextFragments {
 			at, err := locate(source, hunk)
 			if err != nil {
-				return nil, fmt.Errorf("%s.patch: %s: %w", b.Name, file.OldName, err)
+				return nil, &Misfit{b.Name, file.OldName, err}
 			}
 			h := *hunk
 			h.OldPosition = at

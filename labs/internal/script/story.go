@@ -193,7 +193,11 @@ func (s *Story) await(wake <-chan struct{}, expected string, seen func() string,
 func (s *Story) awaitStill(quiet time.Duration, wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
 	err := s.run.AwaitStill(quiet, wake, cond)
 	if hang, ok := errors.AsType[*target.Hang](err); ok {
-		return &failure{expected, seen() + " (" + s.sayHang(hang) + ")"}
+		why := s.sayHang(hang)
+		if s.server != nil {
+			why = cmp.Or(s.serverEnded(), why)
+		}
+		return &failure{expected, seen() + " (" + why + ")"}
 	}
 	return err
 }
