@@ -44,9 +44,9 @@ vocabulary: $(LABS) ## write labs/VOCABULARY.md and VOCABULARY.es.md anew
 	$(LABS) vocabulary -markdown -lang en > labs/VOCABULARY.md
 	$(LABS) vocabulary -markdown -lang es > labs/VOCABULARY.es.md
 
-picture: $(LABS) ## draw the README's pictures of a real run (as root; aha, chromium)
+picture: $(LABS) ## draw the README's pictures of a real run (aha, chromium)
 	for lang in en es; do \
-		script -qec "unshare --fork --pid --mount-proc $(LABS) run -lang $$lang restart" /dev/null | tr -d '\r' | aha --black > .build/picture.html; \
+		script -qec "$(LABS) run -lang $$lang restart" /dev/null | tr -d '\r' | aha --black > .build/picture.html; \
 		sed -i 's|<pre>|<pre style="font:15px/1.25 DejaVu Sans Mono,monospace;margin:12px">|' .build/picture.html; \
 		lines=$$(wc -l < .build/picture.html); \
 		chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --no-first-run \

@@ -105,7 +105,7 @@ var usage = show.Text{
 	EN: `usage: labs COMMAND [OPTION]… [LAB…]
 
   list                     the labs and their scenarios
-  run [-step] LAB…         tell a lab's stories, then those of its known-bad servers
+  run [-step] LAB…         tell a lab's stories, then its known-bad servers'
   check [LAB…]             judge a server: a verdict for each scenario
   vocabulary [-markdown]   the commands that scripts can use
 

@@ -59,7 +59,7 @@ func (s *Story) dial(name string) error {
 	var got result
 	expected := s.say(show.Text{
 		EN: "the kernel completes the handshake of %s with %s",
-		ES: "el kernel completa el saludo de %s con %s"}, name, to)
+		ES: "el kernel completa el handshake de %s con %s"}, name, to)
 	quiet := max(target.QuietSYN, s.Patience)
 	if st, err := proc.ReadStat(s.server.PID); err == nil && st.State == "T" {
 		quiet = target.Quiet // frozen: however often the SYN is sent, nobody makes room for it
@@ -70,7 +70,7 @@ func (s *Story) dial(name string) error {
 			if late := <-dialled; late.tcp != nil {
 				late.tcp.Close()
 			}
-			return s.say(show.Text{EN: "no answer to the SYN", ES: "ninguna respuesta al SYN"})
+			return s.say(show.Text{EN: "no answer to the SYN", ES: "nadie respondió al SYN"})
 		},
 		func() (bool, error) {
 			select {

@@ -155,7 +155,7 @@ const protocolPort = 5002
 func (s *Story) mustEnd(server *target.Server) error {
 	expected := s.say(show.Text{
 		EN: "the second server says why it cannot start, and ends with a status other than 0",
-		ES: "el segundo servidor dice por qué no puede iniciar, y termina con un estado distinto de 0"})
+		ES: "el segundo servidor dice por qué no puede arrancar, y termina con un estado distinto de 0"})
 	err := s.await(nil, expected,
 		func() string { return s.say(show.Text{EN: "it still runs", ES: "sigue corriendo"}) },
 		func() (bool, error) {
@@ -240,5 +240,5 @@ func (s *Story) sayStatus(status unix.WaitStatus) string {
 	if status.Signaled() {
 		return s.say(show.Text{EN: "was killed by %s", ES: "murió por %s"}, unix.SignalName(status.Signal()))
 	}
-	return s.say(show.Text{EN: "exited with status %d", ES: "terminó con estado %d"}, status.ExitStatus())
+	return s.say(show.Text{EN: "exited with status %d", ES: "terminó con estado de salida %d"}, status.ExitStatus())
 }

@@ -147,7 +147,7 @@ func (s *Story) socketWanted(which end, state string, args []string) (w wanted, 
 func (s *Story) sayEndOf(e end) string {
 	switch {
 	case e.conn == nil:
-		return s.say(show.Text{EN: "the listening socket", ES: "el socket que escucha"})
+		return s.say(show.Text{EN: "the listening socket", ES: "el socket de escucha"})
 	case e.server:
 		return s.say(show.Text{
 			EN: "the server's end of %s's connection",

@@ -26,7 +26,7 @@ func Vocabulary() []Command {
 		Name:    "server",
 		Args:    "",
 		Not:     true,
-		Summary: show.Text{EN: "starts the server under test", ES: "inicia el servidor en prueba"},
+		Summary: show.Text{EN: "starts the server under test", ES: "arranca el servidor en prueba"},
 		Detail: show.Text{
 			EN: "Returns when a socket that the server, or a process that it started, owns is in " +
 				"LISTEN, and sets $SERVER to that process and $PORT to its port. Once there was a " +
@@ -44,7 +44,7 @@ func Vocabulary() []Command {
 		Detail: show.Text{
 			EN: "Succeeds when the kernel has completed the handshake, which it does without the " +
 				"server's help. With -n, N connections for each name: c1, c2, …",
-			ES: "Termina cuando el kernel completó el saludo, cosa que hace sin ayuda del servidor. " +
+			ES: "Termina cuando el kernel completó el handshake, cosa que hace sin ayuda del servidor. " +
 				"Con -n, N conexiones por cada nombre: c1, c2, …"},
 		run: (*Story).cmdConnect,
 	}, {
@@ -136,7 +136,7 @@ func Vocabulary() []Command {
 				"server's end of it, in a TCP state, with N bytes unread (of the listener: connections " +
 				"not yet accepted), or with this inode. held: a descriptor of the server refers to it; until " +
 				"accept, none does. Sets $INODE. gone: the table has no such line.",
-			ES: "De /proc/net/tcp: el socket que escucha, el extremo del cliente o el del servidor, en un " +
+			ES: "De /proc/net/tcp: el socket de escucha, el extremo del cliente o el del servidor, en un " +
 				"estado de TCP, con N bytes sin leer (en listener: conexiones aún no aceptadas), o con ese " +
 				"inodo. held: un descriptor del servidor se refiere a él; antes de accept, ninguno. Define " +
 				"$INODE. gone: la tabla no tiene esa línea."},

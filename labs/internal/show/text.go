@@ -34,7 +34,7 @@ func ParseLang(s string) (Lang, error) {
 	if lang := Lang(s); lang == English || lang == Spanish {
 		return lang, nil
 	}
-	return "", fmt.Errorf("-lang %q: say en or es (usa en o es)", s)
+	return "", fmt.Errorf("-lang %q: say en or es (los idiomas son en y es)", s)
 }
 
 // A Text is one thing to say, in each language. With arguments, both are formats for the same

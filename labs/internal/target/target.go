@@ -217,10 +217,18 @@ func (r *Run) Listening(s *Server, prefer int) (bool, error) {
 // Descends reports whether anything that came of a server lives, now that its first process has
 // ended.
 func (r *Run) Descends(s *Server) (bool, error) {
-	tree, err := r.Tree()
-	return slices.ContainsFunc(tree, func(st proc.Stat) bool {
-		return st.PID != s.Root && st.State != "Z" && (st.Session == s.Root || s.has(tree, st.PID))
-	}), err
+	// /proc is read a process at a time: between a daemon's two forks one may be gone, and the other
+	// not yet there. A second look sees the second.
+	for range 3 {
+		tree, err := r.Tree()
+		lives := slices.ContainsFunc(tree, func(st proc.Stat) bool {
+			return st.PID != s.Root && st.State != "Z" && (st.Session == s.Root || s.has(tree, st.PID))
+		})
+		if lives || err != nil {
+			return lives, err
+		}
+	}
+	return false, nil
 }
 
 // has reports whether a process came of the server: it is its first one, or descends from that, or
@@ -277,7 +285,10 @@ func (r *Run) carriesMark(st proc.Stat) bool {
 	carries, asked := r.marked[key]
 	if !asked {
 		carries = proc.HasEnv(st.PID, mark, r.id)
-		r.marked[key] = carries
+		// In the middle of exec a process has no environment: an orphan of ours is asked again.
+		if carries || st.Parent != os.Getpid() {
+			r.marked[key] = carries
+		}
 	}
 	return carries
 }
