@@ -21,10 +21,10 @@ check-%: $(LABS) ## check-1, …: judge a server by a lab (SERVER='./my_server';
 	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $*
 
 server: ## build the server: server/server
-	CGO_ENABLED=0 go build -o server/server ./server
+	CGO_ENABLED=0 go build -buildvcs=false -o server/server ./server
 
 client: ## build the client: client/client
-	CGO_ENABLED=0 go build -o client/client ./client
+	CGO_ENABLED=0 go build -buildvcs=false -o client/client ./client
 
 test: ## vet, staticcheck, and every test with the race detector
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
@@ -59,5 +59,5 @@ clean: ## remove what was built
 
 # The go command knows best whether anything has changed.
 $(LABS): FORCE
-	@CGO_ENABLED=0 go build -o $@ ./labs
+	@CGO_ENABLED=0 go build -buildvcs=false -o $@ ./labs
 FORCE:
