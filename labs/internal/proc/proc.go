@@ -38,7 +38,6 @@ type Stat struct {
 	Parent  int
 	Group   int // process group id
 	Session int
-	Ticks   uint   // of CPU time, in user and kernel mode
 	Ending  bool   // it has begun to exit (PF_EXITING)
 	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
 }
@@ -60,7 +59,7 @@ func readStat(p procfs.Proc) (Stat, error) {
 	if err != nil {
 		return Stat{}, gone(err)
 	}
-	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.UTime + st.STime, st.Flags&pfExiting != 0, st.Starttime}, nil
+	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0, st.Starttime}, nil
 }
 
 // All returns every process that /proc shows, by pid.
