@@ -26,6 +26,8 @@ server: ## build the server: server/server
 client: ## build the client: client/client
 	CGO_ENABLED=0 go build -buildvcs=false -o client/client ./client
 
+# The tests end a thousand programs; each would linger for a second to catch late races.
+test: export GORACE = atexit_sleep_ms=50
 test: ## vet, staticcheck, and every test with the race detector
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
