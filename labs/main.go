@@ -115,6 +115,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -root DIR        the project's folder; else the one above the current folder
   -step            run: wait for Enter before each step
   -no-bugs         run: the reference only
+  -no-questions    run: do not ask for predictions
   -server CMD      check: the server to judge; else the reference
   -bug NAME        check: judge this known-bad server
   -results FILE    check: write the verdicts as JSON, after each scenario
@@ -135,6 +136,7 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -root DIR        la carpeta del proyecto; si no, la actual o una superior
   -step            run: espera Enter antes de cada paso
   -no-bugs         run: solo la referencia
+  -no-questions    run: no pide predicciones
   -server CMD      check: el servidor por evaluar; si no, la referencia
   -bug NOMBRE      check: evalúa este servidor defectuoso
   -results ARCHIVO check: escribe los veredictos en JSON, tras cada escenario

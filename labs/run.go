@@ -15,6 +15,7 @@ import (
 	"posixlab/labs/internal/build"
 	"posixlab/labs/internal/course"
 	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/script"
 	"posixlab/labs/internal/show"
 )
 
@@ -22,10 +23,11 @@ import (
 // server that the scenario must catch. The status is 1 if the reference fails, or if a known-bad
 // server passes.
 func run(ctx context.Context, a *app, args []string) int {
-	var step, noBugs bool
+	var step, noBugs, noQuestions bool
 	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
 		f.BoolVar(&step, "step", false, "")
 		f.BoolVar(&noBugs, "no-bugs", false, "")
+		f.BoolVar(&noQuestions, "no-questions", false, "")
 	})
 	if status >= 0 {
 		return status
@@ -43,8 +45,11 @@ func run(ctx context.Context, a *app, args []string) int {
 		return a.infra(err)
 	}
 	t := &telling{app: a, runner: r}
+	if term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())) {
+		t.ask = !noQuestions
+	}
 	if step && term.IsTerminal(int(os.Stdin.Fd())) {
-		t.pause = show.Enter(os.Stdin)
+		t.pause = (&show.Reader{In: os.Stdin}).Enter
 	}
 	if !noBugs {
 		ahead, cancel := context.WithCancel(ctx)
@@ -83,11 +88,13 @@ type telling struct {
 	*app
 	runner *grade.Runner
 	pause  func() // before each known-bad server; nil: no pause
+	ask    bool   // for predictions
 
 	ahead   map[tale]chan told
 	tellers sync.WaitGroup
 
 	passed, caught int
+	predictions    script.Predictions
 	status         int
 }
 
@@ -160,7 +167,9 @@ func (t *telling) opening(lab *course.Lab) {
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {
 	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), t.say(sc.Claim))
-	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause != nil})
+	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause != nil, Ask: t.ask})
+	t.predictions.Asked += result.Predictions.Asked
+	t.predictions.Right += result.Predictions.Right
 	if result.Verdict == grade.Pass {
 		t.passed++
 		return
@@ -208,6 +217,11 @@ func (t *telling) closing(lab *course.Lab) int {
 	t.out.Verdict(t.status == grade.ExitPass, t.say(show.Text{
 		EN: "stories told: %d; known-bad servers caught: %d",
 		ES: "historias contadas: %d; servidores defectuosos detectados: %d"}, t.passed, t.caught))
+	if t.predictions.Asked > 0 {
+		t.out.Line(t.say(show.Text{
+			EN: "  predictions that came true: %d of %d",
+			ES: "  predicciones acertadas: %d de %d"}, t.predictions.Right, t.predictions.Asked))
+	}
 	if t.pause == nil {
 		t.out.Line(t.say(show.Text{
 			EN: "  too fast? make lab-%d RUN=-step",

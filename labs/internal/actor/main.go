@@ -1,19 +1,32 @@
 // Actor is the program that lab scripts have a server start: it does nothing until the script
 // tells it to, over a FIFO that stands beside its executable as NAME.fifo, a command a line:
 //
-//	cat FILE    writes a file to standard output
-//	exit N      ends with this status
+//	cat FILE      writes a file to standard output
+//	print TEXT    writes a line to standard output
+//	touch FILE    makes an empty file: a sign of life
+//	ignore NAME   ignores a signal from now on, such as TERM
+//	fork NAME     starts the actor NAME that stands beside it, with the same descriptors 0, 1 and 2
+//	wait          waits for a child that has ended
+//	kill NAME     ends by this signal
+//	exit N        ends with this status
 //
-// Several actors may share a FIFO: each line reaches one of them, the one that holds its lock. An
-// actor's own arguments mean nothing.
+// If there is a file NAME.play, it holds the commands, and the FIFO is not read. Several actors may
+// share a FIFO: each line reaches one of them, the one that holds its lock. An actor's own arguments
+// mean nothing. Without a FIFO beside it, this program is one of the script's tools: see tools.
 package main
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -21,32 +34,68 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
+	if play, err := os.ReadFile(self + ".play"); err == nil {
+		for line := range strings.Lines(string(play)) {
+			act(self, strings.TrimSuffix(line, "\n"))
+		}
+	}
 	// For reading and writing, so that open does not wait for a writer and read never sees the
 	// end (fifo(7)). In raw calls: an actor is one thread that is blocked, and nothing more.
 	fifo, err := syscall.Open(self+".fifo", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrNotExist) && len(os.Args) > 1 && tools[os.Args[1]] != nil {
+		err = tools[os.Args[1]](os.Args[2:])
+	}
 	if err != nil {
 		fail(err)
 	}
 	for {
-		command, argument, _ := strings.Cut(readLine(fifo), " ")
-		switch command {
-		case "cat":
-			data, err := os.ReadFile(argument)
-			if err != nil {
-				fail(err)
-			}
-			if _, err := os.Stdout.Write(data); err != nil {
-				fail(err)
-			}
-		case "exit":
-			status, err := strconv.Atoi(argument)
-			if err != nil {
-				fail(err)
-			}
-			os.Exit(status)
-		default:
-			fail(os.ErrInvalid)
+		act(self, readLine(fifo))
+	}
+}
+
+// act carries out one command.
+func act(self, line string) {
+	command, argument, _ := strings.Cut(line, " ")
+	var err error
+	switch command {
+	case "cat":
+		var data []byte
+		if data, err = os.ReadFile(argument); err == nil {
+			_, err = os.Stdout.Write(data)
 		}
+	case "print":
+		_, err = os.Stdout.WriteString(argument + "\n")
+	case "touch":
+		err = os.WriteFile(argument, nil, 0o666)
+	case "ignore":
+		signal.Ignore(unix.SignalNum("SIG" + argument))
+	case "fork":
+		path := filepath.Join(filepath.Dir(self), argument)
+		_, err = os.StartProcess(path, []string{argument}, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	case "wait":
+		_, err = syscall.Wait4(-1, nil, 0, nil)
+	case "kill":
+		err = endBy(unix.SignalNum("SIG" + argument))
+	case "exit":
+		var status int
+		if status, err = strconv.Atoi(argument); err == nil {
+			os.Exit(status)
+		}
+	default:
+		err = os.ErrInvalid
+	}
+	if err != nil {
+		fail(err)
+	}
+}
+
+// endBy ends this process by a signal, which must be one that Go does not catch.
+func endBy(sig syscall.Signal) error {
+	if err := syscall.Kill(os.Getpid(), sig); err != nil {
+		return err
+	}
+	for {
+		unix.Pause() // until it takes effect
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"posixlab/labs/internal/script"
 )
 
 // A Verdict is the outcome of a scenario.
@@ -38,6 +40,8 @@ type Result struct {
 	Evidence   []string `json:"evidence,omitempty"` // what the kernel showed, line by line
 	Hint       string   `json:"hint,omitempty"`
 	Slide      string   `json:"slide,omitempty"`
+
+	Predictions script.Predictions `json:"predictions,omitzero"` // by a student at a terminal
 }
 
 // Results is what `labs check` writes.

@@ -61,6 +61,7 @@ func (r *Runner) Close() error { return target.KillDescendants() }
 type Told struct {
 	Telling Telling
 	Pause   bool      // wait for Enter before each step
+	Ask     bool      // ask for predictions on standard input
 	Out     io.Writer // nil: standard output
 }
 
@@ -102,7 +103,7 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	}
 	j, err := json.Marshal(job{
 		Script: sc.Script, Server: server, Actor: r.Actor, Lang: r.Lang,
-		Telling: told.Telling, Coloured: r.Coloured, Pause: told.Pause,
+		Telling: told.Telling, Coloured: r.Coloured, Pause: told.Pause, Ask: told.Ask,
 		Dir: dir, Isolation: r.Isolation, Harmless: harmless,
 	})
 	if err != nil {

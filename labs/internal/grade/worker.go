@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,6 +44,7 @@ type job struct {
 	Telling   Telling
 	Coloured  bool
 	Pause     bool   // wait for Enter before each step
+	Ask       bool   // ask for predictions
 	Dir       string // a folder for the worker to make, use and remove
 	Isolation Isolation
 	Harmless  bool // the server is the kit's own
@@ -167,8 +169,17 @@ func (w *worker) run() Result {
 	out := show.NewNarrator(os.Stdout, w.Lang, w.Coloured)
 	out.Brief = w.Telling == Brief
 	out.Mute(w.Telling == Silent)
+	keyboard := &show.Reader{In: os.Stdin}
 	if w.Pause {
-		out.Pause = pauser(show.Enter(os.Stdin))
+		out.Pause = func() { orOver(keyboard.Enter) }
+	}
+	var ask func(string) (string, bool)
+	if w.Ask {
+		ask = func(question string) (answer string, ok bool) {
+			out.Question(question)
+			orOver(func() { answer, ok = keyboard.Line() })
+			return answer, ok
+		}
 	}
 	params := script.Params(script.Options{
 		Server:    w.Server,
@@ -176,6 +187,7 @@ func (w *worker) run() Result {
 		Out:       out,
 		Contained: w.Harmless || w.Isolation == Contained,
 		Patience:  patience[w.Harmless],
+		Ask:       ask,
 	},
 		func(s *script.Story) { w.story = s })
 	params.Files = []string{path}
@@ -186,6 +198,9 @@ func (w *worker) run() Result {
 	testscript.RunT(t, params)
 	result := w.verdict(t)
 	result.Seconds = time.Since(start).Seconds()
+	if w.story != nil {
+		result.Predictions = w.story.Predictions
+	}
 	if result.Verdict == Pass {
 		out.EndStep()
 	} else {
@@ -199,18 +214,17 @@ func (w *worker) run() Result {
 // never; another may be slow.
 var patience = map[bool]time.Duration{true: time.Second, false: 5 * time.Second}
 
-// pauser waits for Enter, or for the end of all.
-func pauser(enter func()) func() {
-	return func() {
-		entered := make(chan struct{})
-		go func() {
-			enter()
-			close(entered)
-		}()
-		select {
-		case <-entered:
-		case <-target.Over():
-		}
+// orOver waits for a person to do something, or for the end of all: then this goroutine ends.
+func orOver(wait func()) {
+	done := make(chan struct{})
+	go func() {
+		wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-target.Over():
+		runtime.Goexit()
 	}
 }
 

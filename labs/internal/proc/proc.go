@@ -40,6 +40,7 @@ type Stat struct {
 	Session int
 	Ending  bool   // it has begun to exit (PF_EXITING)
 	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
+	CPU     int    // what it has had of the CPUs, in ticks of 10 ms (sysconf(3), _SC_CLK_TCK)
 }
 
 // pfExiting is the kernel's PF_EXITING, in the flags of /proc/PID/stat.
@@ -59,7 +60,21 @@ func readStat(p procfs.Proc) (Stat, error) {
 	if err != nil {
 		return Stat{}, gone(err)
 	}
-	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0, st.Starttime}, nil
+	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
+		st.Starttime, int(st.UTime + st.STime)}, nil
+}
+
+// WaitStatus is how a process has ended, as its parent will learn from wait(2): exit_code, the last
+// field of /proc/PID/stat, which means something only of a zombie. It reads 0 to whoever may not
+// trace the process.
+func WaitStatus(pid int) (unix.WaitStatus, error) {
+	data, err := os.ReadFile(path(pid, "stat"))
+	if err != nil {
+		return 0, gone(err)
+	}
+	fields := strings.Fields(string(data))
+	status, err := strconv.Atoi(fields[len(fields)-1])
+	return unix.WaitStatus(status), err
 }
 
 // All returns every process that /proc shows, by pid.
@@ -119,6 +134,33 @@ func Argv(pid int) ([]string, error) {
 		return nil, nil
 	}
 	return strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00"), nil
+}
+
+// Exe is the path of the program that a process runs, from /proc/PID/exe.
+func Exe(pid int) (string, error) {
+	exe, err := os.Readlink(path(pid, "exe"))
+	return exe, gone(err)
+}
+
+// Memory is what a process occupies now (VmRSS) and the most that it ever did (VmHWM), in bytes: both
+// 0 for a zombie.
+func Memory(pid int) (now, most int, err error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, 0, gone(err)
+	}
+	st, err := p.NewStatus()
+	return int(st.VmRSS), int(st.VmHWM), gone(err)
+}
+
+// UID is the effective user of a process, from /proc/PID/status.
+func UID(pid int) (int, error) {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, gone(err)
+	}
+	st, err := p.NewStatus()
+	return int(st.UIDs[1]), gone(err)
 }
 
 // HasEnv reports whether a process was started with an environment variable of this value. Of
@@ -191,6 +233,7 @@ var calls = map[string]string{
 	strconv.Itoa(unix.SYS_SENDTO):          "send",
 	strconv.Itoa(unix.SYS_SENDMSG):         "sendmsg",
 	strconv.Itoa(unix.SYS_WRITE):           "write",
+	strconv.Itoa(unix.SYS_WRITEV):          "writev",
 	strconv.Itoa(unix.SYS_WAIT4):           "wait4",
 	strconv.Itoa(unix.SYS_WAITID):          "waitid",
 	strconv.Itoa(unix.SYS_FUTEX):           "futex",

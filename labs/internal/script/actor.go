@@ -1,18 +1,22 @@
 package script
 
 import (
+	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
 )
 
 // An actor is a program that the script commands through a FIFO.
@@ -48,6 +52,23 @@ func (s *Story) cast(name string) (*actor, error) {
 	return a, nil
 }
 
+// script has those that are started from now on do these lines, and then listen to the FIFO; "" is
+// the FIFO alone.
+func (a *actor) script(lines string) error {
+	play := a.path + ".play"
+	if lines == "" {
+		err := os.Remove(play)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := os.WriteFile(play+".new", []byte(lines), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(play+".new", play)
+}
+
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -65,67 +86,203 @@ func copyFile(from, to string) error {
 	return out.Close()
 }
 
+// cmdActor puts actors on the server's PATH, or gives one of them an order.
 func (s *Story) cmdActor(c *call) error {
-	if len(c.args) != 1 && len(c.args) != 3 {
-		return misuse("wrong number of arguments")
-	}
-	a, err := s.cast(c.args[0])
-	if err != nil || len(c.args) == 1 {
+	times := 1
+	if err := c.flags(func(f *flag.FlagSet) { f.IntVar(&times, "times", 1, "") }, 1, -1); err != nil {
 		return err
 	}
-	if _, err := strconv.ParseUint(c.args[2], 10, 8); err != nil || c.args[1] != "exit" {
-		return misuse("an actor can only exit N")
+	if len(c.args) > 1 {
+		if known, order := orders[c.args[1]]; order {
+			return s.order(c.args[0], c.args[1], c.args[2:], known, times)
+		}
 	}
-	_, err = fmt.Fprintf(a.fifo, "exit %s\n", c.args[2])
+	for _, name := range c.args {
+		if _, err := s.cast(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orders are what an actor can be told, and whether there is an argument to it.
+var orders = map[string]bool{
+	"exit": true, "print": true, "ignore": true, "fork": true, "wait": false, "alive": false}
+
+func (s *Story) order(name, order string, args []string, takesOne bool, times int) error {
+	a := s.actors[name]
+	if a == nil {
+		return misuse("no actor is called " + name)
+	}
+	if len(args) != map[bool]int{true: 1, false: 0}[takesOne] {
+		return misuse("actor " + name + " " + order + " takes another number of arguments")
+	}
+	argument := strings.Join(args, "")
+	line := strings.TrimSpace(order+" "+argument) + "\n"
+	switch order {
+	case "alive":
+		return s.alive(name, a)
+	case "exit":
+		if _, err := strconv.ParseUint(argument, 10, 8); err != nil {
+			return misuse("not an exit status: " + argument)
+		}
+	case "ignore":
+		if unix.SignalNum("SIG"+argument) == 0 {
+			return misuse("no signal is called " + argument)
+		}
+	case "print":
+		line = "print " + argument + "\n"
+	case "fork":
+		if s.actors[argument] == nil {
+			return misuse("no actor is called " + argument)
+		}
+	}
+	if times > 1 {
+		s.Out.Note(show.Text{EN: "%s is told: %s, %d times", ES: "a %s se le dice: %s, %d veces"}, name, strings.TrimSpace(line), times)
+	} else {
+		s.Out.Note(show.Text{EN: "%s is told: %s", ES: "a %s se le dice: %s"}, name, strings.TrimSpace(line))
+	}
+	_, err := a.fifo.WriteString(strings.Repeat(line, times))
 	return err
 }
 
-func (s *Story) cmdTable(c *call) error {
+// alive has an actor make a file: whoever was killed does nothing any more, however its entry in
+// /proc may still look.
+func (s *Story) alive(name string, a *actor) error {
+	s.signs++
+	sign := filepath.Join(s.work, fmt.Sprintf("alive%d", s.signs))
+	if _, err := fmt.Fprintf(a.fifo, "touch %s\n", sign); err != nil {
+		return err
+	}
+	err := s.await(nil,
+		s.say(show.Text{EN: "%s still does as it is told", ES: "%s sigue obedeciendo"}, name),
+		func() string { return s.say(show.Text{EN: "no sign of life from it", ES: "no da señales de vida"}) },
+		func() (bool, error) {
+			if _, err := s.run.Tree(); err != nil { // collects what was left to us
+				return false, err
+			}
+			_, err := os.Stat(sign)
+			if errors.Is(err, fs.ErrNotExist) {
+				return false, nil
+			}
+			return true, err
+		})
+	if err == nil {
+		s.Out.Note(show.Text{EN: "%s is alive: it did as it was told", ES: "%s está vivo: hizo lo que se le dijo"}, name)
+	}
+	return err
+}
+
+// cmdWitness starts an actor that is not the server's.
+func (s *Story) cmdWitness(c *call) error {
 	if len(c.args) != 1 {
 		return misuse("wrong number of arguments")
 	}
-	ps, err := s.cast("ps")
+	a, err := s.cast(c.args[0])
 	if err != nil {
 		return err
 	}
-	switch c.args[0] {
-	case "-hold":
-		s.Out.Note(show.Text{EN: "from now on ps does not answer", ES: "desde ahora ps no responde"})
-		return nil
-	case "-held":
-		return s.tableHeld(ps)
-	case "-release":
-		table := filepath.Join(s.work, "table")
-		if err := os.WriteFile(table, []byte("    PID COMMAND\n      1 init\n"), 0o666); err != nil {
-			return err
-		}
-		s.Out.Note(show.Text{EN: "ps answers", ES: "ps responde"})
-		_, err := fmt.Fprintf(ps.fifo, "cat %s\nexit 0\n", table)
+	pid, err := s.run.Extra(target.Command{Argv: []string{a.path}}, s.env, nil, 0)
+	if err != nil {
 		return err
 	}
-	return misuse("unknown option " + c.args[0])
+	s.Out.Note(show.Text{EN: "process %d: %s", ES: "proceso %d: %s"}, pid, c.args[0])
+	c.ts.Setenv(c.args[0], fmt.Sprint(pid))
+	return nil
 }
 
-// tableHeld waits until the server has started our ps.
-func (s *Story) tableHeld(ps *actor) error {
-	var held []proc.Stat
-	err := s.await(nil,
-		s.say(show.Text{EN: "the server runs the ps that is first on its PATH", ES: "el servidor ejecuta el ps que está primero en su PATH"}),
-		func() string { return s.say(show.Text{EN: "it does not", ES: "no lo hace"}) },
-		func() (bool, error) {
-			tree, err := s.run.Tree()
-			if err != nil {
-				return false, err
-			}
-			held = slices.DeleteFunc(tree, func(st proc.Stat) bool {
-				exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", st.PID))
-				return err != nil || exe != ps.path
-			})
-			return len(held) > 0, nil
-		})
+// nobody is a user who owns nothing: the uid that Linux shows for those it cannot show.
+const nobody = 65534
+
+// cmdStranger starts a process that the servers started afterwards may not signal. If we are root it
+// is another user's, and the servers lose the capability that makes root's signals reach everybody;
+// else the kernel is told by a filter to refuse them.
+func (s *Story) cmdStranger(c *call) error {
+	if len(c.args) != 0 || s.server != nil {
+		return misuse("stranger stands alone, and before server")
+	}
+	uid, launch := uint32(0), fmt.Sprintf("without=%d", unix.CAP_KILL)
+	if os.Geteuid() == 0 {
+		uid = nobody
+	}
+	pid, err := s.run.Extra(target.Command{Argv: []string{"sleep", "1000000"}, Dir: "/"}, s.env, nil, uid)
+	if err != nil {
+		return fmt.Errorf("sleep: %w", err)
+	}
+	c.ts.Setenv("STRANGER", fmt.Sprint(pid))
+	if uid != 0 {
+		s.Out.Note(show.Text{
+			EN: "process %d belongs to user %d; the server will be root without CAP_KILL",
+			ES: "el proceso %d es del usuario %d; el servidor será root sin CAP_KILL"}, pid, uid)
+	} else {
+		launch = fmt.Sprintf("spare=%d", pid)
+		s.Out.Note(show.Text{
+			EN: "process %d: the kernel will refuse the server's signals to it (seccomp(2))",
+			ES: "proceso %d: el kernel le negará al servidor señales hacia él (seccomp(2))"}, pid)
+	}
+	return s.under(launch)
+}
+
+// under has servers be started under a limit from now on. Where the machine does not know it, the
+// scenario is skipped.
+func (s *Story) under(limit string) error {
+	log := filepath.Join(s.work, "launch.log")
+	out, err := os.Create(log)
 	if err != nil {
 		return err
 	}
-	s.Out.Evidence(s.processTable(held))
+	defer out.Close()
+	pid, err := s.run.Extra(target.Command{Argv: []string{s.Actor, "launch", limit}}, s.env, out, 0)
+	if err != nil {
+		return err
+	}
+	err = s.run.Await(nil, func() (bool, error) {
+		_, known := s.run.Status(pid)
+		return known, nil
+	})
+	if err != nil {
+		return err
+	}
+	if status, _ := s.run.Status(pid); status != 0 {
+		return skipped(s.say(show.Text{
+			EN: "this machine does not allow what the scenario needs: %s",
+			ES: "esta máquina no permite lo que el escenario necesita: %s"}, strings.Join(lastLines(log, 1), "")))
+	}
+	s.limits = append(s.limits, limit)
+	return nil
+}
+
+// cmdHerd makes many processes: the zombies of a helper that does not collect its children.
+func (s *Story) cmdHerd(c *call) error {
+	if len(c.args) != 1 {
+		return misuse("wrong number of arguments")
+	}
+	n, err := strconv.Atoi(c.args[0])
+	if err != nil {
+		return misuse("not a number: " + c.args[0])
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer read.Close()
+	pid, err := s.run.Extra(target.Command{Argv: []string{s.Actor, "herd", c.args[0]}}, s.env, write, 0)
+	write.Close()
+	if err != nil {
+		return err
+	}
+	told, _ := bufio.NewReader(read).ReadString('\n')
+	var first, last int
+	if found, _ := fmt.Sscan(told, &first, &last); found != 2 {
+		return skipped(s.say(show.Text{
+			EN: "this machine does not allow %d processes more: %s",
+			ES: "esta máquina no permite %d procesos más: %s"}, n, strings.TrimSpace(told)))
+	}
+	zombies, err := proc.Children(pid)
+	if err != nil {
+		return err
+	}
+	s.Out.Note(show.Text{EN: "%s zombies, children of process %d:", ES: "%s zombis, hijos del proceso %d:"}, show.Thousands(n), pid)
+	s.Out.Evidence(s.processTable(zombies))
 	return nil
 }

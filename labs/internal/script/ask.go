@@ -1,8 +1,10 @@
 package script
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,13 +16,29 @@ import (
 type request struct {
 	raw, bytewise bool
 	pad           int
+	words, word   int // so many arguments more: 1, 2, …; one more of so many bytes
+	times         int
 	text, tail    string // tail comes after the padding
 }
 
 func (r *request) flags(f *flag.FlagSet) {
 	f.BoolVar(&r.raw, "raw", false, "")
 	f.IntVar(&r.pad, "pad", 0, "")
+	f.IntVar(&r.words, "words", 0, "")
+	f.IntVar(&r.word, "word", 0, "")
+	f.IntVar(&r.times, "times", 1, "")
 	f.StringVar(&r.tail, "tail", "", "")
+}
+
+// manyArgs are the arguments that -words and -word stand for.
+func manyArgs(words, word int) (args []string) {
+	for i := range words {
+		args = append(args, strconv.Itoa(i+1))
+	}
+	if word > 0 {
+		args = append(args, strings.Repeat("x", word))
+	}
+	return args
 }
 
 // bytes is the request as it is sent.
@@ -32,7 +50,8 @@ func (r *request) bytes() ([]byte, error) {
 		}
 		return []byte(text), nil
 	}
-	return []byte(r.text + strings.Repeat(" ", max(0, r.pad-len(r.text))) + r.tail + "\n"), nil
+	text := strings.Join(append([]string{r.text}, manyArgs(r.words, r.word)...), " ")
+	return []byte(text + strings.Repeat(" ", max(0, r.pad-len(text))) + r.tail + "\n"), nil
 }
 
 // shown is the request as it is told.
@@ -42,6 +61,10 @@ func (r *request) shown() string {
 		return "'" + r.text + "'"
 	case r.pad > 0:
 		return fmt.Sprintf("%s␣␣␣…%s (%s bytes)", r.text, r.tail, show.Thousands(r.pad+len(r.tail)))
+	case r.words > 0:
+		return fmt.Sprintf("%s 1 2 3 … %d", r.text, r.words)
+	case r.word > 0:
+		return fmt.Sprintf("%s xxx… (%s x)", r.text, show.Thousands(r.word))
 	case r.text == "":
 		return "⏎"
 	}
@@ -57,9 +80,13 @@ func (s *Story) send(name string, r request) error {
 	if err != nil {
 		return err
 	}
-	s.Out.Sends(name, r.shown())
+	if r.times > 1 {
+		s.Out.Sends(name, s.say(show.Text{EN: "%s   (%d times)", ES: "%s   (%d veces)"}, r.shown(), r.times))
+	} else {
+		s.Out.Sends(name, r.shown())
+	}
 	if !r.bytewise {
-		return s.write(conn, data)
+		return s.write(conn, bytes.Repeat(data, r.times))
 	}
 	for i := range data {
 		if err := s.write(conn, data[i:i+1]); err != nil {
@@ -77,15 +104,35 @@ func (s *Story) send(name string, r request) error {
 
 func (s *Story) cmdSend(c *call) error {
 	var r request
+	random := 0
 	err := c.flags(func(f *flag.FlagSet) {
 		r.flags(f)
 		f.BoolVar(&r.bytewise, "bytewise", false, "")
-	}, 2, 2)
+		f.IntVar(&random, "random", 0, "")
+	}, 1, 2)
 	if err != nil {
 		return err
 	}
+	if random > 0 && len(c.args) == 1 {
+		return s.sendRandom(c.args[0], random)
+	}
+	if len(c.args) != 2 {
+		return misuse("wrong number of arguments")
+	}
 	r.text = c.args[1]
 	return s.send(c.args[0], r)
+}
+
+// sendRandom sends bytes at random, always the same ones.
+func (s *Story) sendRandom(name string, n int) error {
+	conn, err := s.need(name)
+	if err != nil {
+		return err
+	}
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	s.Out.Sends(name, s.say(show.Text{EN: "%s random bytes", ES: "%s bytes al azar"}, show.Thousands(n)))
+	return s.write(conn, data)
 }
 
 // A check is what a reply must look like.
@@ -94,6 +141,13 @@ type check struct {
 	neg     bool
 	count   int    // how often, exactly; 0: at least once
 	not     string // what it must not match as well; "" is anything
+	unlike  string // a reply that this one must differ from, numbers aside; "" is any
+
+	// What a LIST must be: the table that ps wrote, cut at the limit, so many times; or cut before
+	// the line of this process. "" and false are any.
+	table   bool
+	times   int
+	without string
 
 	// Of several matches, the first group of the first one and of the last one become these
 	// variables; "" for none.
@@ -102,7 +156,32 @@ type check struct {
 
 var notMatching = show.Text{EN: "a reply that does not match %s", ES: "una respuesta que no coincida con %s"}
 
+func (w *check) flags(f *flag.FlagSet) {
+	f.IntVar(&w.count, "count", 0, "")
+	f.StringVar(&w.not, "not", "", "")
+	f.StringVar(&w.unlike, "unlike", "", "")
+	f.StringVar(&w.first, "first", "", "")
+	f.StringVar(&w.last, "last", "", "")
+	f.BoolVar(&w.table, "table", false, "")
+	f.StringVar(&w.without, "without", "", "")
+}
+
 func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
+	if want.table {
+		if err := s.checkTable(reply, want.times); err != nil {
+			return err
+		}
+	}
+	if want.without != "" {
+		if err := s.checkLimit(reply, want.without); err != nil {
+			return err
+		}
+	}
+	if want.unlike != "" && numberless(strings.TrimSpace(want.unlike), "0") == numberless(strings.TrimSpace(string(reply)), "0") {
+		return &failure{
+			s.say(show.Text{EN: "another reply than that", ES: "una respuesta distinta de esa"}),
+			s.say(show.Text{EN: "the same, numbers aside: %s", ES: "la misma, salvo los números: %s"}, excerpt(reply))}
+	}
 	if want.pattern == "" {
 		return nil
 	}
@@ -165,10 +244,8 @@ func (s *Story) cmdReply(c *call) error {
 	var eof bool
 	err := c.flags(func(f *flag.FlagSet) {
 		f.BoolVar(&eof, "eof", false, "")
-		f.IntVar(&want.count, "count", 0, "")
-		f.StringVar(&want.not, "not", "", "")
-		f.StringVar(&want.first, "first", "", "")
-		f.StringVar(&want.last, "last", "", "")
+		f.IntVar(&want.times, "times", 1, "")
+		want.flags(f)
 	}, 1, 2)
 	if err != nil {
 		return err
@@ -186,6 +263,10 @@ func (s *Story) cmdReply(c *call) error {
 		return err
 	}
 	s.Out.Hears(conn.name, reply)
+	if calls := conn.countCalls(); calls > 0 {
+		s.Out.Note(show.Text{
+			EN: "%s bytes, in %d calls of recv", ES: "%s bytes, en %d llamadas a recv"}, show.Thousands(len(reply)), calls)
+	}
 	if len(c.args) == 2 {
 		want.pattern = c.args[1]
 	}
@@ -194,16 +275,16 @@ func (s *Story) cmdReply(c *call) error {
 
 func (s *Story) cmdAsk(c *call) error {
 	var r request
-	times := 1
+	want := check{neg: c.neg, times: 1}
 	err := c.flags(func(f *flag.FlagSet) {
 		r.flags(f)
-		f.IntVar(&times, "times", 1, "")
+		want.flags(f)
 	}, 2, 3)
 	if err != nil {
 		return err
 	}
-	r.text = c.args[1]
-	want := check{neg: c.neg}
+	times := r.times
+	r.text, r.times = c.args[1], 1
 	if len(c.args) == 3 {
 		want.pattern = c.args[2]
 	}

@@ -2,6 +2,7 @@ package script
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -27,15 +29,28 @@ type conn struct {
 	local, remote netip.AddrPort
 	captured      map[string]string // named groups of the last reply's pattern
 	wake          chan struct{}     // told when something arrived
+	hearing
+	listen func() // begins to read, if it has not
 
-	mu   sync.Mutex
-	buf  []byte // arrived, and not yet part of a reply
-	over error  // io.EOF, ECONNRESET, …: nothing more will arrive
+	mu    sync.Mutex
+	buf   []byte // arrived, and not yet part of a reply
+	over  error  // io.EOF, ECONNRESET, …: nothing more will arrive
+	calls int    // how often recv returned since a script asked last
 }
+
+// A hearing is how a client reads.
+type hearing struct {
+	deaf bool // not before a script wants a reply, and with little room for what comes
+	recv int  // so many bytes with each call, which are counted; 0: as it likes
+}
+
+// deafRoom is SO_RCVBUF of a client that does not read, in bytes: the kernel soon has to stop the
+// sender.
+const deafRoom = 4096
 
 // dial opens a connection. With the server frozen and its queue full, the kernel drops the
 // handshake, and the hang says so.
-func (s *Story) dial(name string) error {
+func (s *Story) dial(name string, how hearing) error {
 	if s.server == nil {
 		return misuse("no server was started")
 	}
@@ -52,7 +67,13 @@ func (s *Story) dial(name string) error {
 	wake := make(chan struct{}, 1)
 	to := fmt.Sprintf("127.0.0.1:%d", s.server.Port)
 	go func() {
-		tcp, err := new(net.Dialer).DialContext(ctx, "tcp4", to)
+		var dialer net.Dialer
+		if how.deaf {
+			dialer.Control = func(_, _ string, raw syscall.RawConn) error {
+				return raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, deafRoom) })
+			}
+		}
+		tcp, err := dialer.DialContext(ctx, "tcp4", to)
 		dialled <- result{tcp, err}
 		wake <- struct{}{}
 	}()
@@ -92,28 +113,33 @@ func (s *Story) dial(name string) error {
 		return got.err
 	}
 	c := &conn{
-		name:   name,
-		tcp:    got.tcp.(*net.TCPConn),
-		local:  got.tcp.LocalAddr().(*net.TCPAddr).AddrPort(),
-		remote: got.tcp.RemoteAddr().(*net.TCPAddr).AddrPort(),
-		wake:   make(chan struct{}, 1),
+		name:    name,
+		tcp:     got.tcp.(*net.TCPConn),
+		local:   got.tcp.LocalAddr().(*net.TCPAddr).AddrPort(),
+		remote:  got.tcp.RemoteAddr().(*net.TCPAddr).AddrPort(),
+		wake:    make(chan struct{}, 1),
+		hearing: how,
 	}
+	c.listen = sync.OnceFunc(func() { go c.receive() })
 	s.conns = append(s.conns, c)
-	go c.receive()
+	if !how.deaf {
+		c.listen()
+	}
 	return nil
 }
 
-// flood is how many bytes of replies, not yet taken, are too many: LIST has at most 65,536.
-const flood = 4 << 20
+// flood is how many bytes of replies, not yet taken, are too many: a hundred LISTs have at most 6.5 MB.
+const flood = 16 << 20
 
 var errFlood = errors.New("it sends without end")
 
 // receive keeps what arrives until the connection is over.
 func (c *conn) receive() {
-	part := make([]byte, 64*1024)
+	part := make([]byte, cmp.Or(c.recv, 64*1024))
 	for {
 		n, err := c.tcp.Read(part)
 		c.mu.Lock()
+		c.calls++
 		c.buf = append(c.buf, part[:n]...)
 		if err == nil && len(c.buf) > flood {
 			err = errFlood
@@ -144,6 +170,18 @@ func (c *conn) take(n int) []byte {
 	taken := bytes.Clone(c.buf[:n])
 	c.buf = append([]byte(nil), c.buf[n:]...)
 	return taken
+}
+
+// countCalls is how many calls of recv it took since this was asked last; 0 if they are not counted.
+func (c *conn) countCalls() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.calls
+	c.calls = 0
+	if c.recv == 0 {
+		return 0
+	}
+	return calls
 }
 
 // write sends bytes in one call.

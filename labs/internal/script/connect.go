@@ -11,7 +11,13 @@ import (
 
 func (s *Story) cmdConnect(c *call) error {
 	var n int
-	if err := c.flags(func(f *flag.FlagSet) { f.IntVar(&n, "n", 0, "") }, 1, -1); err != nil {
+	var how hearing
+	err := c.flags(func(f *flag.FlagSet) {
+		f.IntVar(&n, "n", 0, "")
+		f.BoolVar(&how.deaf, "deaf", false, "")
+		f.IntVar(&how.recv, "recv", 0, "")
+	}, 1, -1)
+	if err != nil {
 		return err
 	}
 	for _, name := range c.args {
@@ -23,7 +29,7 @@ func (s *Story) cmdConnect(c *call) error {
 			}
 		}
 		for i, name := range names {
-			if err := s.dial(name); err != nil {
+			if err := s.dial(name, how); err != nil {
 				return err
 			}
 			if i < 2 || i == len(names)-1 {

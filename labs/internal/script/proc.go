@@ -1,7 +1,10 @@
 package script
 
 import (
+	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,46 +15,134 @@ import (
 	"posixlab/labs/internal/show"
 )
 
+// A look is one thing that proc can wait for.
+type look struct {
+	name        string
+	args        string // its usage
+	least, most int    // how many arguments; most -1 is any
+	run         func(s *Story, c *call, pid int, args []string) error
+}
+
+// looks lists them all, in the order of the vocabulary.
+func looks() []look {
+	return []look{
+		{"state", "LETTER", 1, 1, (*Story).procState},
+		{"gone", "", 0, 0, (*Story).procGone},
+		{"dead", "", 0, 0, (*Story).procDead},
+		{"ended", "STATUS|SIGNAL", 1, 1, (*Story).procEnded},
+		{"argv", "[-words N] [-word N] ARG…", 0, -1, (*Story).procArgv},
+		{"exe", "PATH", 1, 1, (*Story).procExe},
+		{"parent", "PID|other", 1, 1, (*Story).procParent},
+		{"group", "PID", 1, 1, (*Story).procGroup},
+		{"children", "N [NAME]", 1, 2, (*Story).procChildren},
+		{"zombies", "N", 1, 1, (*Story).procZombies},
+		{"descriptors", "FD=TARGET…", 0, -1, (*Story).procDescriptors},
+		{"signals", "[blocked|ignored|caught|pending|handles NAME|none]", 0, 2, (*Story).procSignals},
+		{"threads", "N", 1, 1, (*Story).procThreads},
+		{"calls", "CALL N", 2, 2, (*Story).procCalls},
+		{"idle", "", 0, 0, (*Story).procIdle},
+		{"memory", "[-grown BYTES]", 0, 2, (*Story).procMemory},
+		{"holds", "[no-more]", 0, 1, (*Story).procHolds},
+	}
+}
+
+// looksUsage is the usage of all of them.
+func looksUsage() string {
+	var each []string
+	for _, l := range looks() {
+		each = append(each, strings.TrimSpace(l.name+" "+l.args))
+	}
+	return strings.Join(each, " | ")
+}
+
 func (s *Story) cmdProc(c *call) error {
-	if len(c.args) < 2 {
-		return misuse("wrong number of arguments")
+	err := c.flags(func(f *flag.FlagSet) { f.BoolVar(&s.diff, "diff", false, "") }, 2, -1)
+	defer func() { s.diff = false }()
+	if err != nil {
+		return err
 	}
 	pid, err := strconv.Atoi(c.args[0])
 	if err != nil {
 		return misuse("not a pid: " + c.args[0])
 	}
-	what, args := c.args[1], c.args[2:]
-	number := func(i int) (n int) {
-		if i < len(args) {
-			n, err = strconv.Atoi(args[i])
-		}
-		return n
-	}
-	switch {
-	case what == "state" && len(args) == 1:
-		return s.procState(pid, args[0])
-	case what == "gone" && len(args) == 0:
-		return s.procGone(pid)
-	case what == "argv":
-		return s.procArgv(pid, args)
-	case what == "children" && (len(args) == 1 || len(args) == 2):
-		if n := number(0); err == nil {
-			return s.procChildren(pid, n, strings.Join(args[1:], ""))
-		}
-	case what == "threads" && len(args) == 1:
-		if n := number(0); err == nil {
-			return s.procThreads(pid, n, "")
-		}
-	case what == "calls" && len(args) == 2:
-		if n := number(1); err == nil {
-			return s.procThreads(pid, n, args[0])
+	for _, l := range looks() {
+		if args := c.args[2:]; l.name == c.args[1] {
+			if len(args) < l.least || l.most >= 0 && len(args) > l.most {
+				return misuse("proc PID " + l.name + " " + l.args)
+			}
+			return l.run(s, c, pid, args)
 		}
 	}
-	return misuse("proc PID " + strings.Join(c.args[1:], " "))
+	return misuse("proc cannot look at " + c.args[1])
 }
 
-func (s *Story) procState(pid int, letter string) error {
-	seen := ""
+// exhibit shows the kernel's evidence on a process; with -diff, what has changed since it was last
+// shown.
+func (s *Story) exhibit(pid int, t show.Table) {
+	key := fmt.Sprint(pid, " ", t.Source)
+	before, known := s.exhibits[key]
+	if s.exhibits[key] = t; s.diff && known {
+		s.Out.Difference(before, t)
+	} else {
+		s.Out.Evidence(t)
+	}
+}
+
+// fact waits until something that /proc says of a process is what is wanted, and notes it.
+func (s *Story) fact(file, want string, read func() (string, error)) error {
+	got := ""
+	err := s.await(nil, file+": "+want, func() string { return got }, func() (_ bool, err error) {
+		got, err = read()
+		return got == want, err
+	})
+	if err == nil {
+		s.Out.Note(show.Text{EN: "%s: %s", ES: "%s: %s"}, file, got)
+	}
+	return err
+}
+
+// stat makes a fact of a number in /proc/PID/stat.
+func (s *Story) stat(pid int, what show.Text, want string, field func(proc.Stat) int) error {
+	return s.fact(fmt.Sprintf("/proc/%d/stat, %s", pid, s.say(what)), want, func() (string, error) {
+		st, err := proc.ReadStat(pid)
+		return fmt.Sprint(field(st)), err
+	})
+}
+
+func (s *Story) procExe(_ *call, pid int, args []string) error {
+	return s.fact(fmt.Sprintf("/proc/%d/exe", pid), args[0], func() (string, error) { return proc.Exe(pid) })
+}
+
+func (s *Story) procGroup(_ *call, pid int, args []string) error {
+	return s.stat(pid, show.Text{EN: "process group", ES: "grupo de procesos"}, args[0],
+		func(st proc.Stat) int { return st.Group })
+}
+
+// procParent waits for a parent, or for any other than the server: an orphan's.
+func (s *Story) procParent(_ *call, pid int, args []string) error {
+	what := show.Text{EN: "parent", ES: "padre"}
+	if args[0] != "other" {
+		return s.stat(pid, what, args[0], func(st proc.Stat) int { return st.Parent })
+	}
+	parent := 0
+	expected := s.say(show.Text{
+		EN: "/proc/%d/stat: a parent that is not the server",
+		ES: "/proc/%d/stat: un padre que no es el servidor"}, pid)
+	err := s.await(nil, expected, func() string { return fmt.Sprint(parent) }, func() (bool, error) {
+		st, err := proc.ReadStat(pid)
+		parent = st.Parent
+		return parent != s.server.PID, err
+	})
+	if err == nil {
+		s.Out.Note(show.Text{
+			EN: "/proc/%d/stat, parent: %d, which collects orphans here, as init does elsewhere",
+			ES: "/proc/%d/stat, padre: %d, que aquí recoge huérfanos, como init en otras partes"}, pid, parent)
+	}
+	return err
+}
+
+func (s *Story) procState(_ *call, pid int, args []string) error {
+	letter, seen := args[0], ""
 	err := s.await(nil, fmt.Sprintf("/proc/%d: %s", pid, s.sayState(letter)),
 		func() string { return seen },
 		func() (bool, error) {
@@ -78,7 +169,7 @@ func (s *Story) procState(pid int, letter string) error {
 	if err != nil {
 		return err
 	}
-	s.Out.Evidence(s.processTable([]proc.Stat{st}))
+	s.exhibit(pid, s.processTable([]proc.Stat{st}))
 	return nil
 }
 
@@ -86,9 +177,32 @@ func (s *Story) sayGone() string {
 	return s.say(show.Text{EN: "no such process", ES: "no existe ese proceso"})
 }
 
-func (s *Story) procGone(pid int) error {
+func (s *Story) procGone(_ *call, pid int, _ []string) error {
+	err := s.awaitEnd(pid, s.say(show.Text{EN: "no /proc/%d", ES: "que no haya /proc/%d"}, pid), false)
+	if err == nil {
+		s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
+	}
+	return err
+}
+
+// procDead waits until a process has ended, collected or not.
+func (s *Story) procDead(_ *call, pid int, _ []string) error {
+	err := s.awaitEnd(pid, s.say(show.Text{EN: "process %d has ended", ES: "el proceso %d ha terminado"}, pid), true)
+	if err != nil {
+		return err
+	}
+	if st, err := proc.ReadStat(pid); err == nil {
+		s.exhibit(pid, s.processTable([]proc.Stat{st}))
+	} else {
+		s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
+	}
+	return nil
+}
+
+// awaitEnd waits until a process is gone; a zombie may do.
+func (s *Story) awaitEnd(pid int, expected string, zombie bool) error {
 	seen := ""
-	err := s.await(nil, s.say(show.Text{EN: "no /proc/%d", ES: "que no haya /proc/%d"}, pid),
+	return s.await(nil, expected,
 		func() string { return seen },
 		func() (bool, error) {
 			if _, err := s.run.Tree(); err != nil { // collects what was left to us
@@ -99,19 +213,58 @@ func (s *Story) procGone(pid int) error {
 				return true, nil
 			}
 			seen = fmt.Sprintf("/proc/%d: %s", pid, s.sayState(st.State))
-			return false, err
+			return zombie && st.State == "Z", err
 		})
-	if err == nil {
-		s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
-	}
-	return err
 }
 
-func (s *Story) procArgv(pid int, want []string) error {
+// procEnded waits until a process has ended, and looks at its wait status: a zombie's is in /proc,
+// and that of a process that was left to us we know.
+func (s *Story) procEnded(_ *call, pid int, args []string) error {
+	var want unix.WaitStatus
+	if n, err := strconv.Atoi(args[0]); err == nil {
+		want = unix.WaitStatus(n << 8)
+	} else if sig := unix.SignalNum("SIG" + args[0]); sig != 0 {
+		want = unix.WaitStatus(sig)
+	} else {
+		return misuse("neither a status nor a signal: " + args[0])
+	}
+	expected := fmt.Sprintf("/proc/%d/stat, exit_code: %s", pid, s.sayStatus(want))
+	if err := s.awaitEnd(pid, expected, true); err != nil {
+		return err
+	}
+	status, err := proc.WaitStatus(pid)
+	if err == proc.ErrGone {
+		known := false
+		err = s.await(nil, expected, s.sayGone, func() (bool, error) {
+			status, known = s.run.Status(pid)
+			return known, nil
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if status&^0x80 != want { // 0x80: it left a core file
+		return &failure{expected, s.sayStatus(status)}
+	}
+	s.Out.Note(show.Text{EN: "/proc/%d/stat, exit_code: 0x%04x: it %s", ES: "/proc/%d/stat, exit_code: 0x%04x: %s"},
+		pid, uint32(status), s.sayStatus(status))
+	return nil
+}
+
+func (s *Story) procArgv(_ *call, pid int, args []string) error {
+	var words, word int
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.IntVar(&words, "words", 0, "")
+	f.IntVar(&word, "word", 0, "")
+	if err := f.Parse(args); err != nil {
+		return misuse(err.Error())
+	}
+	want := append(slices.Clone(f.Args()), manyArgs(words, word)...)
 	var got []string
-	expected := fmt.Sprintf("/proc/%d/cmdline: %q", pid, want)
+	expected := fmt.Sprintf("/proc/%d/cmdline: %s", pid, sayArgv(want))
 	err := s.await(nil, expected,
-		func() string { return fmt.Sprintf("%q", got) },
+		func() string { return sayArgv(got) },
 		func() (bool, error) {
 			var err error
 			got, err = proc.Argv(pid)
@@ -127,28 +280,53 @@ func (s *Story) procArgv(pid int, want []string) error {
 		Source: fmt.Sprintf("/proc/%d/cmdline", pid),
 		Head:   []show.Text{{EN: "argv", ES: "argv"}, {EN: "value", ES: "valor"}},
 	}
-	for i, arg := range got {
-		t.Rows = append(t.Rows, []string{fmt.Sprintf("[%d]", i), show.Printable(arg)})
+	if len(got) == 0 {
+		s.Out.Note(show.Text{EN: "%s: empty, and so is its memory", ES: "%s: vacío, y su memoria también"}, t.Source)
+		return nil
 	}
-	s.Out.Evidence(t)
+	for i, arg := range got {
+		if len(got) <= 2*mostRows || i < mostRows || i == len(got)-1 {
+			t.Rows = append(t.Rows, []string{fmt.Sprintf("[%d]", i), clipped(arg)})
+		} else if i == mostRows {
+			t.Rows = append(t.Rows, []string{"…", "…"})
+		}
+	}
+	s.exhibit(pid, t)
 	return nil
 }
 
-func (s *Story) procChildren(pid, n int, name string) error {
-	var children []proc.Stat
+// sayArgv writes an argument list in quotes, shortened if it is long.
+func sayArgv(argv []string) string {
+	if len(argv) <= 2*mostRows {
+		short := make([]string, len(argv))
+		for i, arg := range argv {
+			short[i] = clipped(arg)
+		}
+		return fmt.Sprintf("%q", short)
+	}
+	return fmt.Sprintf("%q … %q (argc %s)", argv[:3], argv[len(argv)-1:], show.Thousands(len(argv)))
+}
+
+// clipped is an argument fit for a table.
+func clipped(arg string) string {
+	if len(arg) > 100 {
+		return fmt.Sprintf("%s… (%s bytes)", show.Printable(arg[:40]), show.Thousands(len(arg)))
+	}
+	return show.Printable(arg)
+}
+
+// procChildren waits for exactly so many children; the first of them becomes $CHILD.
+func (s *Story) procChildren(c *call, pid int, args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return misuse("not a number: " + args[0])
+	}
+	name := strings.Join(args[1:], "")
 	expected := s.say(show.Text{EN: "%d children of %d", ES: "%d hijos de %d"}, n, pid)
 	if name != "" {
 		expected = s.say(show.Text{EN: "%d children of %d called %s", ES: "%d hijos de %d llamados %s"}, n, pid, name)
 	}
-	err := s.await(nil, expected,
-		func() string {
-			return fmt.Sprintf("%d", len(children))
-		},
-		func() (bool, error) {
-			all, err := proc.Children(pid)
-			children = slices.DeleteFunc(all, func(st proc.Stat) bool { return name != "" && st.Comm != name })
-			return len(children) == n, err
-		})
+	children, err := s.awaitChildren(pid, n, expected, func(st proc.Stat) bool { return name == "" || st.Comm == name })
 	if err != nil {
 		return err
 	}
@@ -156,70 +334,69 @@ func (s *Story) procChildren(pid, n int, name string) error {
 		s.Out.Note(show.Text{EN: "%d has no such child", ES: "%d no tiene un hijo así"}, pid)
 		return nil
 	}
-	s.Out.Evidence(s.processTable(children))
+	c.ts.Setenv("CHILD", fmt.Sprint(children[0].PID))
+	s.exhibit(pid, s.processTable(children))
 	return nil
 }
 
-// receiving are the calls in which a thread can wait for its client, beside recv.
-var receiving = []string{"recvmsg", "read", "poll", "select", "epoll_wait"}
-
-// procThreads waits for at least n threads, blocked in a call if one is named.
-func (s *Story) procThreads(pid, n int, in string) error {
-	var threads []proc.Thread
-	found := 0
-	expected := s.say(show.Text{EN: "at least %d threads in /proc/%d/task", ES: "al menos %d hilos en /proc/%d/task"}, n, pid)
-	if in != "" {
-		expected = s.say(show.Text{
-			EN: "at least %d threads of %d blocked in %s",
-			ES: "al menos %d hilos de %d bloqueados en %s"}, n, pid, in)
+// procZombies waits for exactly so many children that have ended and were not collected.
+func (s *Story) procZombies(_ *call, pid int, args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return misuse("not a number: " + args[0])
 	}
-	err := s.await(nil, expected,
-		func() string { return s.say(show.Text{EN: "%d", ES: "%d"}, found) },
+	expected := s.say(show.Text{EN: "zombies among the children of %d: %d", ES: "zombis entre los hijos de %d: %d"}, pid, n)
+	zombies, err := s.awaitChildren(pid, n, expected, func(st proc.Stat) bool { return st.State == "Z" })
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		s.Out.Note(show.Text{EN: "%d has no zombie", ES: "%d no tiene zombis"}, pid)
+		return nil
+	}
+	s.exhibit(pid, s.processTable(zombies))
+	return nil
+}
+
+// awaitChildren waits until a process has exactly n children of a kind.
+func (s *Story) awaitChildren(pid, n int, expected string, counts func(proc.Stat) bool) (children []proc.Stat, err error) {
+	err = s.await(nil, expected,
+		func() string {
+			return s.say(show.Text{EN: "%d", ES: "%d"}, len(children))
+		},
 		func() (bool, error) {
-			var err error
-			threads, err = proc.Threads(pid)
-			found = 0
-			for _, th := range threads {
-				if in == "" || th.Call == in || in == "recv" && slices.Contains(receiving, th.Call) {
-					found++
+			all, err := proc.Children(pid)
+			children = slices.DeleteFunc(all, func(st proc.Stat) bool { return !counts(st) })
+			return len(children) == n, err
+		})
+	return children, err
+}
+
+// procDescriptors waits until a process has exactly these descriptors. The FIFO by which the
+// script commands an actor is not counted.
+func (s *Story) procDescriptors(_ *call, pid int, want []string) error {
+	var got []string
+	file := fmt.Sprintf("/proc/%d/fd", pid)
+	err := s.await(nil, file+": "+strings.Join(want, " "),
+		func() string { return strings.Join(got, " ") },
+		func() (bool, error) {
+			fds, err := proc.Descriptors(pid)
+			got = nil
+			for _, fd := range slices.Sorted(maps.Keys(fds)) {
+				if !strings.HasSuffix(fds[fd], ".fifo") {
+					got = append(got, fmt.Sprintf("%d=%s", fd, fds[fd]))
 				}
 			}
-			return found >= n, err
+			return slices.Equal(got, want), err
 		})
 	if err != nil {
 		return err
 	}
-	s.Out.Evidence(s.threadTable(pid, threads))
-	return nil
-}
-
-func (s *Story) cmdSignal(c *call) error {
-	if len(c.args) != 2 {
-		return misuse("wrong number of arguments")
+	t := show.Table{Source: file, Head: []show.Text{{EN: "descriptor", ES: "descriptor"}, {EN: "refers to", ES: "se refiere a"}}}
+	for _, pair := range got {
+		fd, to, _ := strings.Cut(pair, "=")
+		t.Rows = append(t.Rows, []string{fd, to})
 	}
-	pid, err := strconv.Atoi(c.args[0])
-	if err != nil {
-		return misuse("not a pid: " + c.args[0])
-	}
-	sig := unix.SignalNum("SIG" + c.args[1])
-	if sig == 0 {
-		return misuse("no signal is called " + c.args[1])
-	}
-	tree, err := s.run.Tree()
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(tree, func(st proc.Stat) bool { return st.PID == pid }) {
-		return s.fails(
-			show.Text{EN: "a process of this scenario to signal", ES: "un proceso de este escenario al cual enviarle la señal"},
-			show.Text{EN: "it is gone", ES: "ya no existe"})
-	}
-	if err := unix.Kill(pid, sig); err != nil {
-		return fmt.Errorf("kill %d: %w", pid, err)
-	}
-	s.Out.Note(show.Text{EN: "kill(%d, SIG%s)", ES: "kill(%d, SIG%s)"}, pid, c.args[1])
-	if sig == unix.SIGSTOP {
-		return s.procState(pid, "T")
-	}
+	s.exhibit(pid, t)
 	return nil
 }

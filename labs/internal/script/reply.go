@@ -23,7 +23,7 @@ const (
 // answer is found out later, at the first reply that a script wants.
 func (s *Story) learn() error {
 	s.end = nil
-	if err := s.dial(probeName); err != nil {
+	if err := s.dial(probeName, hearing{}); err != nil {
 		return nil
 	}
 	c := s.conn(probeName)
@@ -71,6 +71,7 @@ func numberless(text, instead string) string { return number.ReplaceAllLiteralSt
 
 // reply reads one reply. Pipelined requests count as one: their answers come before the mark's.
 func (s *Story) reply(c *conn) ([]byte, error) {
+	c.listen()
 	expected := s.say(show.Text{EN: "a reply to %s", ES: "una respuesta para %s"}, c.name)
 	err := s.arrive(c, expected, func(got []byte) bool { return len(got) > 0 })
 	if err != nil {
@@ -139,6 +140,7 @@ func (s *Story) arrive(c *conn, expected string, enough func(got []byte) bool) e
 
 // replyToEOF reads all that comes until the server closes.
 func (s *Story) replyToEOF(c *conn) ([]byte, error) {
+	c.listen()
 	expected := s.say(show.Text{
 		EN: "the server closes the connection of %s",
 		ES: "el servidor cierra la conexión de %s"}, c.name)

@@ -107,7 +107,7 @@ func story(t *testing.T, answer func(line string) (reply string, closes bool)) *
 func (s *Story) mustAsk(t *testing.T, name, line string) (string, error) {
 	t.Helper()
 	if s.conn(name) == nil {
-		if err := s.dial(name); err != nil {
+		if err := s.dial(name, hearing{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package script
 import (
 	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -17,8 +18,14 @@ import (
 )
 
 func (s *Story) cmdServer(c *call) error {
-	if len(c.args) > 0 {
-		return misuse("wrong number of arguments")
+	var limit string
+	if err := c.flags(func(f *flag.FlagSet) { f.StringVar(&limit, "limit", "", "") }, 0, 0); err != nil {
+		return err
+	}
+	if limit != "" {
+		if err := s.under(limit); err != nil {
+			return err
+		}
 	}
 	if c.neg && s.server == nil {
 		return misuse("! server needs one that runs")
@@ -26,6 +33,11 @@ func (s *Story) cmdServer(c *call) error {
 	command := s.Server
 	if command.TakesPort {
 		command.Argv = append(slices.Clone(command.Argv), "-port", fmt.Sprint(s.port))
+	}
+	shown := show.Command(command.Argv)
+	if len(s.limits) > 0 {
+		command.Argv = slices.Concat([]string{s.Actor, "launch"}, s.limits, []string{"--"}, command.Argv)
+		shown += "   (" + strings.Join(s.limits, " ") + ")"
 	}
 	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
 	s.logs = append(s.logs, log)
@@ -38,7 +50,7 @@ func (s *Story) cmdServer(c *call) error {
 	case err != nil:
 		return fmt.Errorf("start %s: %w", strings.Join(command.Argv, " "), err)
 	}
-	s.Out.Note(show.Text{EN: "process %d: %s", ES: "proceso %d: %s"}, server.Root, show.Command(command.Argv))
+	s.Out.Note(show.Text{EN: "process %d: %s", ES: "proceso %d: %s"}, server.Root, shown)
 	if c.neg {
 		return s.mustEnd(server)
 	}

@@ -33,6 +33,10 @@ type Options struct {
 
 	// Patience is how long the server may stand still before it is called stuck; 0 is Quiet.
 	Patience time.Duration
+
+	// Ask asks a student a question, and reports whether there was somebody to answer. Nil: there is
+	// nobody.
+	Ask func(question string) (answer string, ok bool)
 }
 
 // A Story is one scenario while it runs.
@@ -53,6 +57,18 @@ type Story struct {
 	pending pending
 	focus   *conn // the connection that the last command was about
 
+	limits   []string              // what servers are launched under: see the actor's tools
+	pipe     uint64                // the pipe that was looked at last: its inode
+	table    []byte                // what ps wrote last, or will
+	tables   int                   // how many there were
+	signs    int                   // how many signs of life were asked for
+	diff     bool                  // the command at hand shows what has changed
+	exhibits map[string]show.Table // by process and file, as they were shown last
+	peak     int                   // a server's memory at its first look, in bytes
+	held     *holding              // what a server held then
+
+	Predictions Predictions
+
 	// Step is the step that the story is in, or ended in.
 	Step Step
 
@@ -70,7 +86,7 @@ type Step struct {
 // storyKey finds the Story in a TestScript's values.
 type storyKey struct{}
 
-// Params returns what testscript needs to run a script as a story. Told receives each story as
+// Params returns what testscript needs to run one script as a story. Told receives each story as
 // its script begins; it may be nil. After the script, the story's processes are ended.
 func Params(opt Options, told func(*Story)) testscript.Params {
 	cmds := make(map[string]func(*testscript.TestScript, bool, []string))
@@ -82,19 +98,23 @@ func Params(opt Options, told func(*Story)) testscript.Params {
 	cmds[stepCommand] = func(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Value(storyKey{}).(*Story).step(args)
 	}
+	var s *Story
 	return testscript.Params{
 		Cmds: cmds,
 		Condition: func(cond string) (bool, error) {
 			if cond == "contained" {
 				return opt.Contained, nil
 			}
+			if name, found := strings.CutPrefix(cond, "handles:"); found {
+				return s.handles(name)
+			}
 			return false, fmt.Errorf("there is no such condition")
 		},
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			s, err := newStory(opt, env)
-			if err != nil {
+			var err error
+			if s, err = newStory(opt, env); err != nil {
 				return err
 			}
 			env.Values[storyKey{}] = s
@@ -113,7 +133,8 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Story{Options: opt, run: run, work: env.WorkDir, actors: make(map[string]*actor)}
+	s := &Story{Options: opt, run: run, work: env.WorkDir, actors: make(map[string]*actor),
+		exhibits: make(map[string]show.Table)}
 	bin := filepath.Join(s.work, "bin")
 	if err := os.Mkdir(bin, 0o777); err != nil {
 		return nil, err

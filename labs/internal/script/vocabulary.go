@@ -24,66 +24,77 @@ type Command struct {
 func Vocabulary() []Command {
 	return []Command{{
 		Name:    "server",
-		Args:    "",
+		Args:    "[-limit nofile=N|fork=0]",
 		Not:     true,
 		Summary: show.Text{EN: "starts the server under test", ES: "arranca el servidor en prueba"},
 		Detail: show.Text{
 			EN: "Returns when a socket that the server, or a process that it started, owns is in " +
 				"LISTEN, and sets $SERVER to that process and $PORT to its port. Once there was a " +
-				"server, the next one gets the same port. `! server` starts one more, which must end " +
+				"server, the next one gets the same port. With -limit nofile=N it may have N descriptors, with " +
+				"-limit fork=0 the kernel makes no process for it. `! server` starts one more, which must end " +
 				"by itself with a status other than 0.",
 			ES: "Regresa cuando un socket del servidor, o de un proceso que este inició, está en " +
 				"LISTEN; deja ese proceso en $SERVER y su puerto en $PORT. Si ya hubo un servidor, el " +
-				"siguiente recibe el mismo puerto. `! server` inicia uno más, que debe terminar solo y " +
+				"siguiente recibe el mismo puerto. Con -limit nofile=N puede tener N descriptores; con -limit " +
+				"fork=0 el kernel no le crea ningún proceso. `! server` inicia uno más, que debe terminar solo y " +
 				"con un estado distinto de 0."},
 		run: (*Story).cmdServer,
 	}, {
 		Name:    "connect",
-		Args:    "[-n N] NAME…",
+		Args:    "[-n N] [-deaf] [-recv N] NAME…",
 		Summary: show.Text{EN: "opens a TCP connection for each name", ES: "abre una conexión TCP para cada nombre"},
 		Detail: show.Text{
 			EN: "Succeeds when the kernel has completed the handshake, which it does without the " +
-				"server's help. With -n, N connections for each name: c1, c2, …",
+				"server's help. With -n, N connections for each name: c1, c2, … With -deaf the client reads nothing " +
+				"until a reply is wanted. With -recv it reads at most N bytes a call, and the calls are counted.",
 			ES: "Termina cuando el kernel completó el handshake, cosa que hace sin ayuda del servidor. " +
-				"Con -n, N conexiones por cada nombre: c1, c2, …"},
+				"Con -n, N conexiones por cada nombre: c1, c2, … Con -deaf el cliente no lee nada hasta que se " +
+				"pida una respuesta. Con -recv lee a lo más N bytes por llamada, y se cuentan las llamadas."},
 		run: (*Story).cmdConnect,
 	}, {
 		Name:    "send",
-		Args:    "[-raw] [-pad N [-tail TEXT]] [-bytewise] NAME TEXT",
+		Args:    "[-raw] [-pad N [-tail TEXT]] [-words N] [-word N] [-times N] [-bytewise] NAME TEXT | -random N NAME",
 		Summary: show.Text{EN: "sends a request line", ES: "envía una línea de petición"},
 		Detail: show.Text{
 			EN: "In one segment, LF added. With -raw exactly these bytes, with Go's escapes: " +
-				"'LIST\\r\\n', '\\x00'. With -pad the line is filled with spaces up to N bytes, and -tail comes after them. With -bytewise " +
-				"a byte at a time, each only after the kernel shows that the server has read the one before.",
+				"'LIST\\r\\n', '\\x00'. With -pad the line is filled with spaces up to N bytes, and -tail comes " +
+				"after them. -words adds N arguments (1 2 3 …), -word one of N bytes. With -times the line is sent " +
+				"N times over. With -bytewise a byte at a time, each only after the kernel shows that the server " +
+				"has read the one before. -random sends N random bytes, always the same ones.",
 			ES: "En un segmento, con LF al final. Con -raw, exactamente esos bytes, con los escapes de " +
-				"Go: 'LIST\\r\\n', '\\x00'. Con -pad la línea se rellena con espacios hasta N bytes. Con " +
-				"-bytewise, byte por byte: cada uno solo después de que el kernel muestra que el servidor " +
-				"leyó el anterior."},
+				"Go: 'LIST\\r\\n', '\\x00'. Con -pad la línea se rellena con espacios hasta N bytes, y -tail va " +
+				"después de ellos. -words agrega N argumentos (1 2 3 …); -word, uno de N bytes. Con -times la " +
+				"línea se envía N veces. Con -bytewise, byte por byte: cada uno solo después de que el kernel " +
+				"muestra que el servidor leyó el anterior. -random envía N bytes al azar, siempre los mismos."},
 		run: (*Story).cmdSend,
 	}, {
 		Name:    "reply",
-		Args:    "[-eof] [-count N [-first A] [-last B]] [-not REGEXP] NAME [REGEXP]",
+		Args:    "[-eof] [-table [-times N]] [-without PID] [-count N [-first A] [-last B]] [-not REGEXP] [-unlike TEXT] NAME [REGEXP]",
 		Not:     true,
 		Summary: show.Text{EN: "reads one reply", ES: "lee una respuesta"},
 		Detail: show.Text{
 			EN: "Where a reply ends is not on the wire. So, once its first bytes are there, this sends " +
 				"STOP 2147483647, which must fail, and takes what comes before that answer. With -eof it " +
 				"reads up to the end of the connection instead; a server that closes ends its reply by that. The reply must match REGEXP (with -count, " +
-				"exactly N times); with ! it must not. Named groups become variables: 'PID (?P<A>\\d+)' sets $A.",
+				"exactly N times); with ! it must not; -unlike TEXT: it must differ from TEXT by more than numbers. " +
+				"-table: it must be what ps wrote, the whole lines that fit 65,536 bytes. -without: it is cut there, " +
+				"and that process is not in it. Named groups become variables: 'PID (?P<A>\\d+)' sets $A.",
 			ES: "Dónde acaba una respuesta no se ve en la conexión. Por eso, cuando llegan sus primeros " +
 				"bytes, envía STOP 2147483647, que debe fallar, y toma lo que venga antes de esa respuesta. " +
 				"Con -eof lee hasta el fin de la conexión; un servidor que cierra termina así su respuesta. La respuesta debe coincidir con REGEXP (con " +
-				"-count, exactamente N veces); con ! no debe coincidir. Los grupos con nombre se vuelven " +
+				"-count, exactamente N veces); con ! no debe coincidir; con -unlike TEXTO debe diferir de TEXTO en " +
+				"algo más que números. -table: debe ser lo que escribió ps, las líneas completas que caben en 65,536 " +
+				"bytes. -without: está cortada ahí, y ese proceso no aparece. Los grupos con nombre se vuelven " +
 				"variables: 'PID (?P<A>\\d+)' define $A."},
 		run: (*Story).cmdReply,
 	}, {
 		Name:    "ask",
-		Args:    "[-raw] [-pad N] [-times N] NAME TEXT [REGEXP]",
+		Args:    "[OPTION…] NAME TEXT [REGEXP]",
 		Not:     true,
 		Summary: show.Text{EN: "sends a request and reads its reply", ES: "envía una petición y lee su respuesta"},
 		Detail: show.Text{
-			EN: "As send and then reply. With -times, N times over.",
-			ES: "Como send y luego reply. Con -times, N veces."},
+			EN: "As send and then reply, with the options of both. With -times, N times over.",
+			ES: "Como send y luego reply, con las opciones de ambos. Con -times, N veces."},
 		run: (*Story).cmdAsk,
 	}, {
 		Name:    "eof",
@@ -105,27 +116,75 @@ func Vocabulary() []Command {
 		run: (*Story).cmdHangup,
 	}, {
 		Name:    "actor",
-		Args:    "NAME [exit N]",
+		Args:    "NAME… | [-times N] NAME exit STATUS|print TEXT|ignore SIGNAL|fork NAME|wait|alive",
 		Summary: show.Text{EN: "a program that the script commands", ES: "un programa al que el guion da órdenes"},
 		Detail: show.Text{
-			EN: "Puts a program of this name on the server's PATH, for START. It waits until the script " +
-				"tells it to end: `actor NAME exit N` ends one such process with status N. Its arguments mean " +
-				"nothing to it.",
-			ES: "Pone un programa con ese nombre en el PATH del servidor, para START. Espera hasta que el " +
-				"guion le diga que termine: `actor NAME exit N` termina uno de esos procesos con estado N. " +
-				"Sus argumentos no significan nada para él."},
+			EN: "Puts programs of these names on the server's PATH, for START. Such a process waits until the " +
+				"script tells it what to do: to end with this status, to print a line, to ignore a signal, to " +
+				"start another actor as its own child, to wait for a child that has ended, to show that it is " +
+				"alive. Its arguments mean nothing to it.",
+			ES: "Pone en el PATH del servidor programas con esos nombres, para START. Un proceso así espera " +
+				"hasta que el guion le diga qué hacer: terminar con ese estado, imprimir una línea, ignorar una " +
+				"señal, iniciar a otro actor como hijo suyo, hacer wait por un hijo que ya terminó, mostrar que " +
+				"está vivo. Sus argumentos no significan nada para él."},
 		run: (*Story).cmdActor,
 	}, {
+		Name:    "witness",
+		Args:    "NAME",
+		Summary: show.Text{EN: "an actor that the server did not start", ES: "un actor que no inició el servidor"},
+		Detail: show.Text{
+			EN: "Sets the variable of that name to its pid.",
+			ES: "Define la variable de ese nombre con su pid."},
+		run: (*Story).cmdWitness,
+	}, {
+		Name:    "stranger",
+		Args:    "",
+		Summary: show.Text{EN: "a process that the server may not signal", ES: "un proceso al que el servidor no puede enviarle señales"},
+		Detail: show.Text{
+			EN: "Sets $STRANGER to its pid, and stands before server. If the runner is root, it is the user " +
+				"nobody's, and servers are started without CAP_KILL; else the kernel refuses their signals by " +
+				"a filter (seccomp(2)). Where neither is possible, the scenario is skipped.",
+			ES: "Define $STRANGER con su pid, y va antes de server. Si el evaluador es root, el proceso es del " +
+				"usuario nobody y los servidores arrancan sin CAP_KILL; si no, el kernel niega sus señales con un " +
+				"filtro (seccomp(2)). Donde no se puede ninguna de las dos cosas, el escenario se omite."},
+		run: (*Story).cmdStranger,
+	}, {
+		Name:    "herd",
+		Args:    "N",
+		Summary: show.Text{EN: "N real processes", ES: "N procesos reales"},
+		Detail: show.Text{
+			EN: "Zombies: the children of a helper that does not collect them. They take no memory, and " +
+				"whatever is started later has a larger pid.",
+			ES: "Zombis: los hijos de un ayudante que no los recolecta. No ocupan memoria, y lo que se inicie " +
+				"después tiene un pid mayor."},
+		run: (*Story).cmdHerd,
+	}, {
 		Name:    "proc",
-		Args:    "PID state LETTER | gone | argv ARG… | children N [NAME] | threads N | calls CALL N",
+		Args:    "[-diff] PID " + looksUsage(),
 		Summary: show.Text{EN: "waits until the kernel shows it, and prints the evidence", ES: "espera a que el kernel lo muestre, e imprime la evidencia"},
 		Detail: show.Text{
 			EN: "From /proc/PID. state: R, S, D, T or Z (of all its threads, for T). gone: not even a " +
-				"zombie. argv: exactly these arguments. children: exactly N, of this name if one is given. " +
-				"threads: at least N. calls: at least N threads blocked in this system call.",
+				"zombie. dead: a zombie, or gone. ended: with this exit status, or by this signal. argv: exactly " +
+				"these arguments. exe: runs this program. parent: this process, or one other than the server. " +
+				"group: its process group. children: exactly N, of this name if one is given; the first becomes " +
+				"$CHILD. zombies: exactly N children that nobody has collected. descriptors: exactly these, but " +
+				"for the FIFO of an actor. signals: all sets, once this signal is in that one, or once that one is " +
+				"empty (none); handles is caught or blocked. threads: at least N. calls: at least N threads " +
+				"blocked in this system call. idle: next to no CPU time. memory: remembers the peak, and later " +
+				"checks by how much it has grown. holds: counts descriptors, threads and children, and later " +
+				"checks that they are no more. With -diff it shows what has changed since the last look. The " +
+				"condition [handles:SIGNAL] asks whether the server handles a signal.",
 			ES: "De /proc/PID. state: R, S, D, T o Z (de todos sus hilos, si es T). gone: ni siquiera un " +
-				"zombi. argv: exactamente esos argumentos. children: exactamente N hijos, con ese nombre si " +
-				"se da uno. threads: al menos N hilos. calls: al menos N hilos bloqueados en esa llamada."},
+				"zombi. dead: un zombi, o ya no existe. ended: con ese estado de salida, o por esa señal. argv: " +
+				"exactamente esos argumentos. exe: ejecuta ese programa. parent: ese proceso, o uno distinto del " +
+				"servidor (other). group: su grupo de procesos. children: exactamente N hijos, con ese nombre si " +
+				"se da uno; el primero queda en $CHILD. zombies: exactamente N hijos que nadie ha recolectado. " +
+				"descriptors: exactamente esos, salvo el FIFO de un actor. signals: todos los conjuntos, cuando " +
+				"esa señal esté en ese, o cuando ese esté vacío (none); handles es capturada o bloqueada. threads: " +
+				"al menos N hilos. calls: al menos N hilos bloqueados en esa llamada. idle: casi nada de CPU. " +
+				"memory: recuerda el máximo, y después revisa cuánto creció. holds: cuenta descriptores, hilos e " +
+				"hijos, y después revisa que no sean más. Con -diff muestra lo que cambió desde la última vez. La " +
+				"condición [handles:SEÑAL] pregunta si el servidor maneja una señal."},
 		run: (*Story).cmdProc,
 	}, {
 		Name:    "socket",
@@ -153,14 +212,32 @@ func Vocabulary() []Command {
 		run: (*Story).cmdSignal,
 	}, {
 		Name:    "table",
-		Args:    "-hold | -held | -release",
-		Summary: show.Text{EN: "a ps that the script holds", ES: "un ps que el guion detiene"},
+		Args:    "-bytes N [-status STATUS|SIGNAL] | -hold | -held | -release [-bytes N] | -missing",
+		Summary: show.Text{EN: "a ps of the script's own", ES: "un ps propio del guion"},
 		Detail: show.Text{
-			EN: "-hold puts a ps on the server's PATH that blocks. -held waits until the server has " +
-				"started it. -release lets one write its table and end.",
-			ES: "-hold pone en el PATH del servidor un ps que se bloquea. -held espera a que el servidor lo " +
-				"inicie. -release deja que uno escriba su tabla y termine."},
+			EN: "-bytes puts a ps on the server's PATH that writes a table of exactly N bytes, in whole lines, " +
+				"and ends with this status, or by this signal. -hold puts one there that blocks; -held waits " +
+				"until the server has started it, and sets $PS; -release lets it write a table and end. " +
+				"-missing gives the server a PATH without any ps.",
+			ES: "-bytes pone en el PATH del servidor un ps que escribe una tabla de exactamente N bytes, en " +
+				"líneas completas, y termina con ese estado o por esa señal. -hold pone uno que se bloquea; -held " +
+				"espera a que el servidor lo inicie, y define $PS; -release lo deja escribir una tabla y " +
+				"terminar. -missing le da al servidor un PATH sin ningún ps."},
 		run: (*Story).cmdTable,
+	}, {
+		Name:    "pipe",
+		Args:    "PID FD readers PID… | PID FD writers PID… | PID FD full | gone",
+		Summary: show.Text{EN: "waits until the ends of a pipe are so", ES: "espera a que los extremos de una tubería estén así"},
+		Detail: show.Text{
+			EN: "The pipe is the one to which that descriptor of that process refers. readers, writers: exactly " +
+				"these processes have its read end, or its write end; a shell in between may have it too. " +
+				"full: it holds as many bytes as it can. gone: of the pipe that was looked at last, nobody has " +
+				"an end.",
+			ES: "La tubería es aquella a la que se refiere ese descriptor de ese proceso. readers, writers: " +
+				"exactamente esos procesos tienen su extremo de lectura, o de escritura; un shell intermedio " +
+				"también puede tenerlo. full: tiene tantos bytes como le caben. gone: nadie tiene un extremo de " +
+				"la última tubería que se miró."},
+		run: (*Story).cmdPipe,
 	}, {
 		Name:    "each",
 		Args:    "PREFIX COMMAND ARG…",
@@ -173,6 +250,35 @@ func Vocabulary() []Command {
 				"argumentos, {} es el nombre, y {A} lo que capturó el grupo A en la última respuesta de " +
 				"esa conexión."},
 		run: (*Story).cmdEach,
+	}, {
+		Name:    "sessions",
+		Args:    "N TEXT…",
+		Summary: show.Text{EN: "many short sessions, one after the other", ES: "muchas sesiones cortas, una tras otra"},
+		Detail: show.Text{
+			EN: "Each client sends these requests and goes, in one of four ways in turn: EXIT; close, with its " +
+				"replies unread; a reset; half a close, and reading up to the end.",
+			ES: "Cada cliente envía esas peticiones y se va, de una de cuatro maneras por turno: EXIT; close, sin " +
+				"leer sus respuestas; un corte (RST); medio cierre, y leer hasta el final."},
+		run: (*Story).cmdSessions,
+	}, {
+		Name:    "sum",
+		Args:    "NAME A B",
+		Summary: show.Text{EN: "sets a variable to A + B", ES: "define una variable con A + B"},
+		Detail: show.Text{
+			EN: "In 64 bits: a pid and 4294967296, say, which is cut to the pid again in 32 bits.",
+			ES: "En 64 bits: un pid y 4294967296, por ejemplo, que en 32 bits se corta y vuelve a ser el pid."},
+		run: (*Story).cmdSum,
+	}, {
+		Name:    "predict",
+		Args:    "ENGLISH SPANISH ANSWER",
+		Summary: show.Text{EN: "asks a student before the story reveals it", ES: "le pregunta al estudiante antes de que la historia lo revele"},
+		Detail: show.Text{
+			EN: "At a terminal; elsewhere it is silent. ANSWER lists what is right: 'yes|y;sí|si', English before " +
+				"the semicolon, Spanish after it. Enter alone passes. Nothing depends on the answer but the score.",
+			ES: "En una terminal; en otra parte no dice nada. ANSWER lista lo que es correcto: 'yes|y;sí|si', en " +
+				"inglés antes del punto y coma, en español después. Enter sin más pasa. De la respuesta no " +
+				"depende nada más que el puntaje."},
+		run: (*Story).cmdPredict,
 	}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -227,6 +228,63 @@ func (n *Narrator) Evidence(t Table) {
 		}
 		n.detail("    %s\n", line)
 	}
+}
+
+// Difference shows a table as it was and as it is: in each row that has changed, a row being known by
+// its first column, what was and what is.
+func (n *Narrator) Difference(before, after Table) {
+	both := after
+	both.Rows, both.Marked, both.More = nil, nil, 0
+	var signs []string
+	add := func(sign string, row []string) {
+		signs, both.Rows = append(signs, sign), append(both.Rows, row)
+	}
+	for _, row := range after.Rows {
+		i := slices.IndexFunc(before.Rows, func(was []string) bool { return was[0] == row[0] })
+		switch {
+		case i < 0:
+			add("+", row)
+		case slices.Equal(before.Rows[i], row):
+			add(" ", row)
+		default:
+			add("-", before.Rows[i])
+			add("+", row)
+		}
+	}
+	for _, was := range before.Rows {
+		if !slices.ContainsFunc(after.Rows, func(row []string) bool { return was[0] == row[0] }) {
+			add("-", was)
+		}
+	}
+	for i, line := range both.Lines(n.Lang) {
+		line = clip(line, Width-4)
+		if i >= 2 {
+			line = signs[i-2] + line[1:]
+		}
+		switch {
+		case i < 2:
+			line = n.paint[faint].Sprint(line)
+		case signs[i-2] == "-":
+			line = n.paint[removed].Sprint(line)
+		case signs[i-2] == "+":
+			line = n.paint[added].Sprint(line)
+		}
+		n.detail("    %s\n", line)
+	}
+}
+
+// Question asks for a prediction; the answer is typed behind it.
+func (n *Narrator) Question(text string) {
+	n.printf("    %s\n    %s", n.paint[strong].Sprint(strings.TrimLeft(Wrap("? "+text, "      ", Width), " ")), "> ")
+}
+
+// Foretold says whether a prediction was right.
+func (n *Narrator) Foretold(right bool, text string) {
+	paint, mark := n.paint[good], "✓"
+	if !right {
+		paint, mark = n.paint[bad], "✗"
+	}
+	n.printf("    %s\n", paint.Sprintf("%s %s", mark, text))
 }
 
 // Patch shows the changes of a unified diff: each file's name, and its hunks.

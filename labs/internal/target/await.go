@@ -139,8 +139,9 @@ type stillness struct {
 	print string    // what the threads looked like then
 }
 
-// look returns for how long nothing has changed. A thread that can run, that waits for a device, or
-// that has set itself an alarm clock (nanosleep) is a change that is about to come.
+// look returns for how long nothing has changed. A thread that can run or that waits for a device is a
+// change that is about to come; so is one of the server's own that has set itself an alarm clock
+// (nanosleep), and not one of a sleep that it started.
 func (s *stillness) look() (time.Duration, error) {
 	now := time.Now()
 	if now.Before(s.next) {
@@ -153,6 +154,10 @@ func (s *stillness) look() (time.Duration, error) {
 	}
 	var print strings.Builder
 	for _, st := range tree {
+		if st.State == "Z" {
+			fmt.Fprintln(&print, st.PID)
+			continue
+		}
 		threads, err := proc.Threads(st.PID)
 		if err == proc.ErrGone {
 			continue
@@ -161,7 +166,7 @@ func (s *stillness) look() (time.Duration, error) {
 			return 0, err
 		}
 		for _, th := range threads {
-			if th.State == "R" || th.State == "D" || th.Call == "nanosleep" && th.State != "T" {
+			if th.State == "R" || th.State == "D" || th.Call == "nanosleep" && th.State != "T" && s.run.isServer(st.PID) {
 				s.since = now
 			}
 			fmt.Fprintln(&print, th.TID, th.State, th.Switches)

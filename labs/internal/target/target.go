@@ -45,9 +45,11 @@ type Run struct {
 	id string
 
 	mu       sync.Mutex
-	sessions map[int]bool     // session ids: each server leads one
-	started  map[int]bool     // servers that are ours to wait for, and not yet collected
-	marked   map[process]bool // whether a process carries the mark: asked only once
+	sessions map[int]bool            // session ids: each server leads one
+	started  map[int]bool            // what is ours to wait for, and not yet collected
+	marked   map[process]bool        // whether a process carries the mark: asked only once
+	statuses map[int]unix.WaitStatus // how those ended that we collected
+	servers  []*Server
 	ended    bool
 }
 
@@ -68,6 +70,7 @@ func NewRun() (*Run, error) {
 		sessions: make(map[int]bool),
 		started:  make(map[int]bool),
 		marked:   make(map[process]bool),
+		statuses: make(map[int]unix.WaitStatus),
 	}, nil
 }
 
@@ -92,59 +95,103 @@ var ErrEnded = errors.New("the run has ended")
 // Start starts a server in a session of its own, with its output in the file log. The
 // environment is env, and the run's mark. It does not wait for the server to listen.
 func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
-	if !shut.TryRLock() {
-		return nil, ErrEnded
-	}
-	defer shut.RUnlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
-		return nil, ErrEnded
-	}
-	name, err := lookPath(cmd)
-	if err != nil {
-		return nil, err
-	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		return nil, err
-	}
-	defer null.Close()
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
-
-	serverName := fmt.Sprintf("%s-%d", r.id, len(r.sessions)+1)
-	var p *os.Process
-	onSpawner(func() {
-		p, err = os.StartProcess(name, cmd.Argv, &os.ProcAttr{
-			Dir:   cmd.Dir,
-			Env:   append(slices.Clone(env), mark+"="+r.id, serverMark+"="+serverName),
-			Files: []*os.File{null, out, out},
-			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL},
-		})
+	s := &Server{Log: log, Exited: make(chan struct{})}
+	r.mu.Lock()
+	s.name = fmt.Sprintf("%s-%d", r.id, len(r.servers)+1)
+	r.servers = append(r.servers, s)
+	r.mu.Unlock()
+	s.Root, err = r.start(cmd, append(slices.Clone(env), serverMark+"="+s.name), out, nil, func(status unix.WaitStatus) {
+		s.Status = status
+		close(s.Exited)
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.PID = s.Root
 	// A server that writes in a loop ends by SIGXFSZ, and not the machine for want of disk.
-	unix.Prlimit(p.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: mostOutput, Max: mostOutput}, nil)
-	s := &Server{Root: p.Pid, PID: p.Pid, Log: log, Exited: make(chan struct{}), name: serverName}
+	unix.Prlimit(s.Root, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: mostOutput, Max: mostOutput}, nil)
+	return s, nil
+}
+
+// Extra starts a process of the script's own, in a session of its own, with its standard output in
+// out; nil is /dev/null. As uid it is that user, if it is not 0.
+func (r *Run) Extra(cmd Command, env []string, out *os.File, uid uint32) (pid int, err error) {
+	var user *syscall.Credential
+	if uid != 0 {
+		user = &syscall.Credential{Uid: uid, Gid: uid}
+	}
+	return r.start(cmd, env, out, user, func(unix.WaitStatus) {})
+}
+
+// start starts a process with the run's mark, and tells ended how it ended.
+func (r *Run) start(cmd Command, env []string, out *os.File, user *syscall.Credential, ended func(unix.WaitStatus)) (pid int, err error) {
+	if !shut.TryRLock() {
+		return 0, ErrEnded
+	}
+	defer shut.RUnlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return 0, ErrEnded
+	}
+	name, err := lookPath(cmd)
+	if err != nil {
+		return 0, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	if out == nil {
+		out = null
+	}
+	var p *os.Process
+	onSpawner(func() {
+		p, err = os.StartProcess(name, cmd.Argv, &os.ProcAttr{
+			Dir:   cmd.Dir,
+			Env:   append(slices.Clone(env), mark+"="+r.id),
+			Files: []*os.File{null, out, out},
+			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL, Credential: user},
+		})
+	})
+	if err != nil {
+		return 0, err
+	}
 	r.sessions[p.Pid] = true
 	r.started[p.Pid] = true
 	go func() {
-		state, err := p.Wait()
-		if err == nil {
-			s.Status = unix.WaitStatus(state.Sys().(syscall.WaitStatus))
+		var status unix.WaitStatus
+		if state, err := p.Wait(); err == nil {
+			status = unix.WaitStatus(state.Sys().(syscall.WaitStatus))
 		}
 		r.mu.Lock()
 		delete(r.started, p.Pid)
+		r.statuses[p.Pid] = status
 		r.mu.Unlock()
-		close(s.Exited)
+		ended(status)
 	}()
-	return s, nil
+	return p.Pid, nil
+}
+
+// Status is how a process ended that the run collected: one that it started itself, or an orphan.
+func (r *Run) Status(pid int) (status unix.WaitStatus, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status, known = r.statuses[pid]
+	return status, known
+}
+
+// isServer reports whether a process is one of the run's servers, and not what one started.
+func (r *Run) isServer(pid int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.servers, func(s *Server) bool { return pid == s.Root || pid == s.PID })
 }
 
 func lookPath(cmd Command) (string, error) {
@@ -269,7 +316,10 @@ func (r *Run) Tree() ([]proc.Stat, error) {
 		switch {
 		case !mine:
 		case st.State == "Z" && st.Parent == os.Getpid() && !r.started[st.PID]:
-			unix.Wait4(st.PID, nil, unix.WNOHANG, nil) // an orphan's end: nobody else waits for it
+			var status unix.WaitStatus // an orphan's end: nobody else waits for it
+			if pid, err := unix.Wait4(st.PID, &status, unix.WNOHANG, nil); pid == st.PID && err == nil {
+				r.statuses[pid] = status
+			}
 		default:
 			tree = append(tree, st)
 		}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// tools are what scripts use this program for beside acting: the first argument names one.
+var tools = map[string]func(args []string) error{
+	"launch": launch,
+	"herd":   herd,
+}
+
+// launch becomes another program, under limits:
+//
+//	nofile=N    at most N descriptors (RLIMIT_NOFILE)
+//	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed
+//	spare=PID   no signal to this process: kill and its kin fail with EPERM
+//	without=N   not this capability (capabilities(7))
+//
+// A "--" and the program's argv follow; without them it only tries.
+func launch(args []string) error {
+	runtime.LockOSThread() // the thread that calls exec has to be the one with the filter
+	var filter []unix.SockFilter
+	for len(args) > 0 && args[0] != "--" {
+		name, value, _ := strings.Cut(args[0], "=")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return err
+		}
+		switch name {
+		case "nofile":
+			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(n), Max: uint64(n)})
+		case "fork":
+			filter = append(filter, noForks()...)
+		case "spare":
+			filter = append(filter, noSignalsTo(n)...)
+		case "without":
+			err = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0)
+		default:
+			err = os.ErrInvalid
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		args = args[1:]
+	}
+	if filter != nil {
+		if err := install(filter); err != nil {
+			return fmt.Errorf("seccomp: %w", err)
+		}
+	}
+	if len(args) < 2 {
+		os.Exit(0)
+	}
+	path, err := exec.LookPath(args[1])
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("exec %s: %w", path, syscall.Exec(path, args[1:], os.Environ()))
+}
+
+// herd makes N zombies: children that ended at once, and that nobody collects. Their pids ascend,
+// and there is room for more above them, so that whatever is started later has a larger one. Then it
+// prints the first and the last pid, and waits to be killed.
+func herd(args []string) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile("/proc/sys/kernel/pid_max")
+	if err != nil {
+		return err
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return err
+	}
+	// A child has its parent's name, and ps shows it: the longer, the sooner LIST is full.
+	runtime.LockOSThread()
+	name, _ := unix.BytePtrFromString("herd-of-zombies")
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
+		return err
+	}
+	const room = 1000
+	first, last := 0, 0
+	for made := 0; made < n; {
+		pid, err := bear()
+		if err != nil {
+			return fmt.Errorf("fork %d of %d: %w", made+1, n, err)
+		}
+		if made == 0 {
+			first = pid
+		}
+		made, last = made+1, max(last, pid)
+		if pid < last || pid+room > most && pid-first < most/2 { // the numbers begin anew, or soon will
+			for range made {
+				unix.Wait4(-1, nil, 0, nil)
+			}
+			made, last = 0, 0
+		}
+	}
+	fmt.Println(first, last)
+	for {
+		unix.Pause()
+	}
+}
+
+// bear makes a child that ends at once. It is a bare fork: the child makes one system call, and
+// nothing of Go's runtime runs in it.
+func bear() (pid int, err error) {
+	child, _, errno := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if child == 0 && errno == 0 {
+		for {
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(child), nil
+}

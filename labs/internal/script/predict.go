@@ -1,0 +1,78 @@
+package script
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"posixlab/labs/internal/show"
+)
+
+// Predictions counts what a student was asked, and what came true.
+type Predictions struct {
+	Asked int `json:"asked"`
+	Right int `json:"right"`
+}
+
+// cmdPredict asks a student before the story reveals the answer. Without somebody to ask, and for
+// whoever just presses Enter, the story goes on.
+func (s *Story) cmdPredict(c *call) error {
+	if len(c.args) < 3 {
+		return misuse("wrong number of arguments")
+	}
+	if s.Ask == nil {
+		return nil
+	}
+	question := show.Text{EN: c.args[0], ES: c.args[1]}
+	answer, ok := s.Ask(s.say(question))
+	if answer = plain(answer); !ok || answer == "" {
+		return nil
+	}
+	s.Predictions.Asked++
+	accepted, own := s.answers(strings.Join(c.args[2:], " "))
+	if slices.Contains(accepted, answer) {
+		s.Predictions.Right++
+		s.Out.Foretold(true, s.say(show.Text{EN: "so it is", ES: "así es"}))
+	} else {
+		s.Out.Foretold(false, s.say(show.Text{EN: "no: %s", ES: "no: %s"}, own))
+	}
+	return nil
+}
+
+// answers reads "yes|y;sí|s": what is accepted, in English and, after the semicolon, in Spanish; and
+// the answer as it is told in the reader's language.
+func (s *Story) answers(all string) (accepted []string, own string) {
+	english, spanish, both := strings.Cut(all, ";")
+	own, _, _ = strings.Cut(english, "|")
+	if both && s.Out.Lang == show.Spanish {
+		own, _, _ = strings.Cut(spanish, "|")
+	}
+	for one := range strings.SplitSeq(english+"|"+spanish, "|") {
+		if one != "" {
+			accepted = append(accepted, plain(one))
+		}
+	}
+	return accepted, own
+}
+
+// plain takes from an answer what does not matter: case, spaces around it, a full stop.
+func plain(answer string) string {
+	return strings.Trim(strings.ToLower(strings.TrimSpace(answer)), " .¡!¿?\"'")
+}
+
+// cmdSum sets a variable to the sum of two numbers: a pid and 2 to the power of 32, say.
+func (s *Story) cmdSum(c *call) error {
+	if len(c.args) != 3 {
+		return misuse("wrong number of arguments")
+	}
+	a, err := strconv.ParseInt(c.args[1], 10, 64)
+	if err != nil {
+		return misuse("not a number: " + c.args[1])
+	}
+	b, err := strconv.ParseInt(c.args[2], 10, 64)
+	if err != nil {
+		return misuse("not a number: " + c.args[2])
+	}
+	c.ts.Setenv(c.args[0], strconv.FormatInt(a+b, 10))
+	return nil
+}
