@@ -62,10 +62,12 @@ func (s *Story) awaitThreads(pid int, number, in string, expected show.Text) err
 }
 
 // A process is called idle if, for so long, it had hardly any of the CPUs: at most so many ticks of
-// 10 ms. One that spins gets its share of a CPU however busy the machine is.
+// 10 ms. One that spins gets its share of a CPU however busy the machine is; after a second of CPU time
+// there is nothing more to wait for.
 const (
 	idleFor   = 400 * time.Millisecond
 	idleTicks = 1
+	spinTicks = 100
 )
 
 // procIdle waits until a process leaves the CPUs alone.
@@ -73,8 +75,8 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 	expected := s.say(show.Text{
 		EN: "process %d uses next to no CPU time (at most %d ms in %d)",
 		ES: "el proceso %d casi no usa tiempo de CPU (a lo más %d ms de cada %d)"}, pid, idleTicks*10, idleFor.Milliseconds())
-	var since time.Time
-	var first, used int
+	var since, began time.Time
+	var first, used, atFirst int
 	var took time.Duration
 	err := s.await(nil, expected,
 		func() string {
@@ -85,9 +87,17 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 			if err != nil {
 				return false, err
 			}
+			if began.IsZero() {
+				began, atFirst = time.Now(), st.CPU
+			}
 			if since.IsZero() {
 				since, first = time.Now(), st.CPU
 				return false, nil
+			}
+			if spun := st.CPU - atFirst; spun >= spinTicks {
+				return false, &failure{expected, s.say(show.Text{
+					EN: "%d ms of CPU time in %d ms: it spins",
+					ES: "%d ms de CPU en %d ms: gira sin parar"}, spun*10, time.Since(began).Milliseconds())}
 			}
 			used, took = st.CPU-first, time.Since(since)
 			switch {
