@@ -17,7 +17,7 @@ list: $(LABS) ## the labs and their scenarios
 lab-%: $(LABS) ## lab-1, lab-2, …: tell the stories of a lab (RUN=-step waits for Enter)
 	@$(LABS) run $(RUN) $*
 
-check-%: $(LABS) ## check-1, …: judge a server by a lab (SERVER='./my_server'; else the reference)
+check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_server', CHECK=-reference)
 	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $*
 
 server: ## build the server: server/server

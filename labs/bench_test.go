@@ -36,7 +36,7 @@ func BenchmarkLabs(b *testing.B) {
 		name string
 		args []string
 	}{
-		{"check-1-2-3", []string{"check", "1", "2", "3"}},
+		{"check-1-2-3", []string{"check", "-reference", "1", "2", "3"}},
 		{"run-1", []string{"run", "1"}},
 		{"run-2", []string{"run", "2"}},
 		{"run-3", []string{"run", "3"}},

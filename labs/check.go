@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"posixlab/labs/internal/build"
 	"posixlab/labs/internal/course"
 	"posixlab/labs/internal/grade"
 	"posixlab/labs/internal/script"
@@ -22,10 +25,11 @@ import (
 func check(ctx context.Context, a *app, args []string) int {
 	var server, bug, resultsFile string
 	var jobs int
-	var alone bool
+	var alone, judgeReference bool
 	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
 		f.StringVar(&server, "server", "", "")
 		f.StringVar(&bug, "bug", "", "")
+		f.BoolVar(&judgeReference, "reference", false, "")
 		f.StringVar(&resultsFile, "results", "", "")
 		f.IntVar(&jobs, "jobs", 2*runtime.NumCPU(), "") // a scenario mostly waits
 		f.BoolVar(&alone, "no-isolation", false, "")
@@ -51,26 +55,50 @@ func check(ctx context.Context, a *app, args []string) int {
 		r.Isolation = grade.Alone
 	}
 
-	command, err := foreign(server)
-	if err != nil {
-		return a.wrongUse(err.Error())
-	}
-	if server == "" {
+	c := &checking{app: a, runner: r, file: resultsFile, servers: make(map[*course.Lab]subject)}
+	c.results = grade.Results{Version: 1, Lang: string(a.lang), Started: time.Now().UTC()}
+	switch {
+	case server != "":
+		command, err := foreign(server)
+		if err != nil {
+			return a.wrongUse(err.Error())
+		}
+		c.results.Server = server
+		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
+		if r.Isolation == grade.Alone {
+			jobs = 1 // its port may be built in
+		}
+	case bug != "" || judgeReference:
 		path, err := b.Server(ctx, a.course.Bugs[bug])
 		if err != nil {
 			return a.infra(err)
 		}
-		command = reference(path)
-		server = filepath.Base(path)
-	} else if r.Isolation < grade.Contained {
-		a.warnOfIsolation(r)
-		if r.Isolation == grade.Alone {
-			jobs = 1 // its port may be built in
+		c.results.Server = cmp.Or(bug, "reference")
+		command := reference(path)
+		if bug != "" {
+			command = knownBad(path)
+		}
+		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
+	default:
+		c.results.Server = "exercise"
+		c.judge(scenarios, func(lab *course.Lab) subject {
+			path, err := b.Exercise(ctx, lab)
+			return subject{command: exercise(path), err: err}
+		})
+		for lab, s := range c.servers {
+			if lab.Exercise == "" {
+				return a.wrongUse(a.say(show.Text{
+					EN: "%s has no exercise: say -reference, or -server CMD",
+					ES: "%s no tiene ejercicio: usa -reference o -server CMD"}, lab.Name))
+			}
+			if _, broken := errors.AsType[*build.Broken](s.err); s.err != nil && !broken {
+				return a.infra(s.err)
+			}
 		}
 	}
-
-	c := &checking{app: a, runner: r, server: command, file: resultsFile}
-	c.results = grade.Results{Version: 1, Server: server, Lang: string(a.lang), Started: time.Now().UTC()}
+	if !judgeReference && r.Isolation < grade.Contained {
+		a.warnOfIsolation(r)
+	}
 	if err := c.keep(); err != nil {
 		return a.infra(err)
 	}
@@ -119,15 +147,30 @@ func foreign(server string) (target.Command, error) {
 	return target.Command{Argv: argv}, nil
 }
 
+// A subject is the server that a lab judges, or why there is none.
+type subject struct {
+	command target.Command
+	err     error
+}
+
 // checking is one run of `labs check`.
 type checking struct {
 	*app
-	runner *grade.Runner
-	server target.Command
-	file   string // of the results; "" for none
+	runner  *grade.Runner
+	servers map[*course.Lab]subject
+	file    string // of the results; "" for none
 
 	results  grade.Results
 	writeErr error
+}
+
+// judge finds out which server each lab is to judge.
+func (c *checking) judge(scenarios []*course.Scenario, server func(*course.Lab) subject) {
+	for _, sc := range scenarios {
+		if _, known := c.servers[sc.Lab]; !known {
+			c.servers[sc.Lab] = server(sc.Lab)
+		}
+	}
 }
 
 // all judges scenarios side by side, and tells their verdicts in the order of the labs.
@@ -141,7 +184,7 @@ func (c *checking) all(ctx context.Context, scenarios []*course.Scenario, jobs i
 		for i, sc := range scenarios {
 			slots <- struct{}{}
 			go func() {
-				result := c.runner.Run(ctx, sc, c.server, grade.Told{})
+				result := c.one(ctx, sc)
 				<-slots
 				done[i] <- result
 			}()
@@ -156,13 +199,29 @@ func (c *checking) all(ctx context.Context, scenarios []*course.Scenario, jobs i
 		if sc.Lab != lab {
 			lab = sc.Lab
 			c.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, c.say(lab.Title)))
+			if broken, ok := errors.AsType[*build.Broken](c.servers[lab].err); ok {
+				c.out.Verdict(false, "✗ "+c.say(show.Text{EN: "%s does not compile:", ES: "%s no compila:"}, broken.File))
+				c.out.Block(strings.Split(strings.TrimSpace(broken.Said), "\n"))
+			}
 		}
 		c.results.Results = append(c.results.Results, result)
 		if err := c.keep(); err != nil && c.writeErr == nil {
 			c.writeErr = err
 		}
-		c.report(result)
+		if c.servers[lab].err == nil {
+			c.report(result)
+		}
 	}
+}
+
+// one judges one scenario. A server that does not compile fails it.
+func (c *checking) one(ctx context.Context, sc *course.Scenario) grade.Result {
+	s := c.servers[sc.Lab]
+	if s.err != nil {
+		return grade.Result{Lab: sc.Lab.Name, Scenario: sc.Name, Max: sc.Points, Verdict: grade.Fail,
+			Expected: c.say(show.Text{EN: "an exercise that compiles", ES: "un ejercicio que compila"}), Seen: s.err.Error()}
+	}
+	return c.runner.Run(ctx, sc, s.command, grade.Told{})
 }
 
 // keep writes the results so far.

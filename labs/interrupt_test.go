@@ -189,7 +189,7 @@ func TestInterrupt(t *testing.T) {
 	k.bug(t, "no-reuseaddr") // so that no build is under way, here
 	commands := [][]string{
 		{"run", "01-sockets/restart"},
-		{"check", "-results", "RESULTS", "1"},
+		{"check", "-reference", "-results", "RESULTS", "1"},
 	}
 	for _, args := range commands {
 		whole := startLabs(t, slices.Clone(args)...)
@@ -276,8 +276,8 @@ func copyProject(t *testing.T, from, to string) {
 func TestKilledWorker(t *testing.T) {
 	k := buildKit(t)
 	for _, args := range [][]string{
-		{"check", "-results", "RESULTS", "-jobs", "1", "1"},
-		{"check", "-results", "RESULTS", "3"},
+		{"check", "-reference", "-results", "RESULTS", "-jobs", "1", "1"},
+		{"check", "-reference", "-results", "RESULTS", "3"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			run := startLabs(t, slices.Clone(args)...)

@@ -3,7 +3,7 @@
 //
 //	labs list
 //	labs run [-step] [-no-bugs] LAB…
-//	labs check [-server CMD] [-results FILE] [LAB…]
+//	labs check [-reference|-server CMD] [-results FILE] [LAB…]
 //	labs vocabulary
 //
 // Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
@@ -106,7 +106,7 @@ var usage = show.Text{
 
   list                     the labs and their scenarios
   run [-step] LAB…         tell a lab's stories, then its known-bad servers'
-  check [LAB…]             judge a server: a verdict for each scenario
+  check [LAB…]             judge your exercise: a verdict for each scenario
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -116,7 +116,8 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -step            run: wait for Enter before each step
   -no-bugs         run: the reference only
   -no-questions    run: do not ask for predictions
-  -server CMD      check: the server to judge; else the reference
+  -server CMD      check: judge this server instead of the exercise
+  -reference       check: judge the reference
   -bug NAME        check: judge this known-bad server
   -results FILE    check: write the verdicts as JSON, after each scenario
   -jobs N          check: how many scenarios at once
@@ -127,7 +128,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   list                     los laboratorios y sus escenarios
   run [-step] LAB…         cuenta las historias de un laboratorio, luego las de
                            sus servidores defectuosos
-  check [LAB…]             evalúa un servidor: un veredicto por escenario
+  check [LAB…]             evalúa tu ejercicio: un veredicto por escenario
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
@@ -137,7 +138,8 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -step            run: espera Enter antes de cada paso
   -no-bugs         run: solo la referencia
   -no-questions    run: no pide predicciones
-  -server CMD      check: el servidor por evaluar; si no, la referencia
+  -server CMD      check: evalúa este servidor en vez del ejercicio
+  -reference       check: evalúa la referencia
   -bug NOMBRE      check: evalúa este servidor defectuoso
   -results ARCHIVO check: escribe los veredictos en JSON, tras cada escenario
   -jobs N          check: cuántos escenarios a la vez
@@ -208,8 +210,18 @@ func (a *app) tools(ctx context.Context) (*build.Builder, *grade.Runner, error) 
 	return b, r, nil
 }
 
-// reference is how the kit's own server is started, good or bad.
+// reference is how the reference server is started.
 func reference(path string) target.Command {
+	return target.Command{Argv: []string{path}, TakesPort: true, Known: true, Harmless: true}
+}
+
+// knownBad is how a known-bad server is started. One of them would signal everybody.
+func knownBad(path string) target.Command {
+	return target.Command{Argv: []string{path}, TakesPort: true, Known: true}
+}
+
+// exercise is how the server with a student's exercise in it is started.
+func exercise(path string) target.Command {
 	return target.Command{Argv: []string{path}, TakesPort: true}
 }
 

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -146,7 +147,7 @@ func (t *telling) tell(ctx context.Context, b *build.Builder, next tale) told {
 		return told{result: t.failedToBuild(next, err.Error())}
 	}
 	var text strings.Builder
-	result := t.runner.Run(ctx, next.scenario, reference(path), grade.Told{Telling: grade.Brief, Out: &text})
+	result := t.runner.Run(ctx, next.scenario, knownBad(path), grade.Told{Telling: grade.Brief, Out: &text})
 	return told{text.String(), result}
 }
 
@@ -227,8 +228,14 @@ func (t *telling) closing(lab *course.Lab) int {
 			EN: "  too fast? make lab-%d RUN=-step",
 			ES: "  ¿muy rápido? make lab-%d RUN=-step"}, lab.Number))
 	}
+	if lab.Exercise != "" {
+		t.out.Line(t.say(show.Text{
+			EN: "  your turn: complete labs/%s/exercise/%s, and type make check-%d",
+			ES: "  te toca: completa labs/%s/exercise/%s y escribe make check-%d"},
+			lab.Name, filepath.Base(lab.Exercise), lab.Number))
+	}
 	t.out.Line(t.say(show.Text{
-		EN: "  now judge a server of your own: make check-%d SERVER='./my_server'",
-		ES: "  ahora evalúa tu propio servidor: make check-%d SERVER='./my_server'"}, lab.Number))
+		EN: "  or judge a server of your own: make check-%d SERVER='./my_server'",
+		ES: "  o evalúa tu propio servidor: make check-%d SERVER='./my_server'"}, lab.Number))
 	return t.status
 }

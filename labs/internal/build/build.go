@@ -60,6 +60,48 @@ func (b *Builder) Server(ctx context.Context, bug *course.Bug) (string, error) {
 	return b.build(ctx, "server", "./server", patched)
 }
 
+// Broken says that an exercise does not compile.
+type Broken struct {
+	File string // by its path under the root
+	Said string // by the compiler
+}
+
+func (b *Broken) Error() string { return fmt.Sprintf("%s does not compile:\n%s", b.File, b.Said) }
+
+// Exercise builds the server with a lab's exercise in the place of the server's file of that name. If
+// it does not compile, the error is Broken.
+func (b *Builder) Exercise(ctx context.Context, lab *course.Lab) (string, error) {
+	source, err := os.ReadFile(lab.Exercise)
+	if err != nil {
+		return "", err
+	}
+	name, err := filepath.Rel(b.Root, lab.Exercise)
+	if err != nil {
+		return "", err
+	}
+	replaced := "server/" + filepath.Base(lab.Exercise)
+	path, err := b.build(ctx, "server", "./server", map[string][]byte{replaced: source})
+	if failed, ok := errors.AsType[*failed](err); ok {
+		said := strings.ReplaceAll(failed.said, replaced+":", name+":")
+		return "", &Broken{name, strings.TrimPrefix(said, "# posixlab/server\n")}
+	}
+	return path, err
+}
+
+// failed is what the go command said of a build.
+type failed struct {
+	args []string
+	err  error
+	said string
+}
+
+func (f *failed) Error() string {
+	return fmt.Sprintf("go %s: %v\n%s", strings.Join(f.args, " "), f.err, f.said)
+}
+
+// exerciseTag is the build constraint of exercises: ./... is without them.
+const exerciseTag = "exercise"
+
 // Actor builds the program that scripts command.
 func (b *Builder) Actor(ctx context.Context) (string, error) {
 	return b.build(ctx, "actor", "./labs/internal/actor", nil)
@@ -89,7 +131,8 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	defer os.RemoveAll(tmp)
 	ready := filepath.Join(tmp, "ready") // what tmp holds beside it is needed only by the build
 	out := filepath.Join(ready, name)
-	args := []string{"build", "-buildvcs=false", "-o", out} // git refuses a clone of somebody else's
+	// git refuses a clone of somebody else's
+	args := []string{"build", "-buildvcs=false", "-tags", exerciseTag, "-o", out}
 	if b.Race {
 		args = append(args, "-race")
 	}
@@ -112,7 +155,7 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	if said, err := cmd.CombinedOutput(); ctx.Err() != nil {
 		return "", ctx.Err()
 	} else if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(cmd.Args[1:], " "), err, said)
+		return "", &failed{cmd.Args[1:], err, string(said)}
 	}
 	if err := os.Rename(ready, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err // ErrExist: somebody else has built the same meanwhile

@@ -25,6 +25,7 @@ type Lab struct {
 	Topic     show.Text   // where it is in the lecture
 	Slide     string      // the deck that belongs to it
 	Scenarios []*Scenario `toml:"scenario"`
+	Exercise  string      `toml:"-"` // the path of the server's file that a student completes; "" if there is none
 }
 
 // A Scenario is one story: a claim of the lecture, and a script that proves it.
@@ -110,6 +111,14 @@ func loadLab(path string) (*Lab, error) {
 	if lab.Number, err = strconv.Atoi(lab.Name[:2]); err != nil {
 		return nil, err
 	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), "exercise", "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) > 1 {
+		return nil, fmt.Errorf("the folder exercise holds %d Go files: one is to be completed", len(files))
+	}
+	lab.Exercise = strings.Join(files, "")
 	for _, s := range lab.Scenarios {
 		s.Lab = lab
 		s.Script = filepath.Join(filepath.Dir(path), s.Name+".txtar")

@@ -97,14 +97,13 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	dir := filepath.Join(r.tmp, dirPrefix+rand.Text())
 	defer os.RemoveAll(dir) // if the worker was killed, and could not
 
-	harmless := server.TakesPort // it is ours, and signals nobody that it must not
 	if server.TakesPort && r.Isolation >= OwnNetwork {
 		server.TakesPort = false // the lecture's port is free there
 	}
 	j, err := json.Marshal(job{
 		Script: sc.Script, Server: server, Actor: r.Actor, Lang: r.Lang,
 		Telling: told.Telling, Coloured: r.Coloured, Pause: told.Pause, Ask: told.Ask,
-		Dir: dir, Isolation: r.Isolation, Harmless: harmless,
+		Dir: dir, Isolation: r.Isolation,
 	})
 	if err != nil {
 		return Result{}, err

@@ -47,7 +47,6 @@ type job struct {
 	Ask       bool   // ask for predictions
 	Dir       string // a folder for the worker to make, use and remove
 	Isolation Isolation
-	Harmless  bool // the server is the kit's own
 }
 
 // The worker's descriptors, beside the standard ones. Its job comes on the first, whose other
@@ -185,8 +184,8 @@ func (w *worker) run() Result {
 		Server:    w.Server,
 		Actor:     w.Actor,
 		Out:       out,
-		Contained: w.Harmless || w.Isolation == Contained,
-		Patience:  patience[w.Harmless],
+		Contained: w.Server.Harmless || w.Isolation == Contained,
+		Patience:  patience[w.Server.Known],
 		Ask:       ask,
 	},
 		func(s *script.Story) { w.story = s })
@@ -210,8 +209,8 @@ func (w *worker) run() Result {
 	return result
 }
 
-// patience is how long a server may stand still: one that is ours is known to answer at once, or
-// never; another may be slow.
+// patience is how long a server may stand still: one that is known answers at once, or never; another
+// may be slow.
 var patience = map[bool]time.Duration{true: time.Second, false: 5 * time.Second}
 
 // orOver waits for a person to do something, or for the end of all: then this goroutine ends.

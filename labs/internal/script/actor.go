@@ -236,14 +236,7 @@ func (s *Story) under(limit string) error {
 	if err != nil {
 		return err
 	}
-	err = s.run.Await(nil, func() (bool, error) {
-		_, known := s.run.Status(pid)
-		return known, nil
-	})
-	if err != nil {
-		return err
-	}
-	if status, _ := s.run.Status(pid); status != 0 {
+	if status, _ := s.run.Status(pid); status != 0 { // waits for it
 		return skipped(s.say(show.Text{
 			EN: "this machine does not allow what the scenario needs: %s",
 			ES: "esta máquina no permite lo que el escenario necesita: %s"}, strings.Join(lastLines(log, 1), "")))

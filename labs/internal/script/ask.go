@@ -2,6 +2,7 @@ package script
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -146,7 +147,7 @@ type check struct {
 	// What a LIST must be: the table that ps wrote, cut at the limit, so many times; or cut before
 	// the line of this process. "" and false are any.
 	table   bool
-	times   int
+	times   int // 0: as often as it was asked for
 	without string
 
 	// Of several matches, the first group of the first one and of the last one become these
@@ -168,7 +169,7 @@ func (w *check) flags(f *flag.FlagSet) {
 
 func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 	if want.table {
-		if err := s.checkTable(reply, want.times); err != nil {
+		if err := s.checkTable(reply, cmp.Or(want.times, conn.asked, 1)); err != nil {
 			return err
 		}
 	}
@@ -244,7 +245,7 @@ func (s *Story) cmdReply(c *call) error {
 	var eof bool
 	err := c.flags(func(f *flag.FlagSet) {
 		f.BoolVar(&eof, "eof", false, "")
-		f.IntVar(&want.times, "times", 1, "")
+		f.IntVar(&want.times, "times", 0, "")
 		want.flags(f)
 	}, 1, 2)
 	if err != nil {

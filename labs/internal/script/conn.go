@@ -31,6 +31,7 @@ type conn struct {
 	wake          chan struct{}     // told when something arrived
 	hearing
 	listen func() // begins to read, if it has not
+	asked  int    // how many requests a flood has sent
 
 	mu    sync.Mutex
 	buf   []byte // arrived, and not yet part of a reply
@@ -40,13 +41,9 @@ type conn struct {
 
 // A hearing is how a client reads.
 type hearing struct {
-	deaf bool // not before a script wants a reply, and with little room for what comes
+	deaf bool // not before a script wants a reply
 	recv int  // so many bytes with each call, which are counted; 0: as it likes
 }
-
-// deafRoom is SO_RCVBUF of a client that does not read, in bytes: the kernel soon has to stop the
-// sender.
-const deafRoom = 4096
 
 // dial opens a connection. With the server frozen and its queue full, the kernel drops the
 // handshake, and the hang says so.
@@ -69,9 +66,7 @@ func (s *Story) dial(name string, how hearing) error {
 	go func() {
 		var dialer net.Dialer
 		if how.deaf {
-			dialer.Control = func(_, _ string, raw syscall.RawConn) error {
-				return raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, deafRoom) })
-			}
+			dialer.Control = asOnEthernet
 		}
 		tcp, err := dialer.DialContext(ctx, "tcp4", to)
 		dialled <- result{tcp, err}
@@ -126,6 +121,16 @@ func (s *Story) dial(name string, how hearing) error {
 		c.listen()
 	}
 	return nil
+}
+
+// asOnEthernet lowers the size of a new connection's segments from the loopback network's 64 KB to
+// what fits an Ethernet frame. The kernel gives a sender room for some tens of segments, which is 4 MB
+// or, so, less than 1 MB.
+func asOnEthernet(_, _ string, raw syscall.RawConn) error {
+	const segment = 1460
+	return raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, segment)
+	})
 }
 
 // flood is how many bytes of replies, not yet taken, are too many: a hundred LISTs have at most 6.5 MB.

@@ -234,13 +234,14 @@ func (s *Story) procEnded(_ *call, pid int, args []string) error {
 	}
 	status, err := proc.WaitStatus(pid)
 	if err == proc.ErrGone {
-		known := false
-		err = s.await(nil, expected, s.sayGone, func() (bool, error) {
-			status, known = s.run.Status(pid)
-			return known, nil
-		})
-	}
-	if err != nil {
+		var known bool
+		if status, known = s.run.Status(pid); !known { // a shell between it and the server did
+			s.Out.Note(show.Text{
+				EN: "/proc/%d is gone: its parent, which is not the server, has collected it",
+				ES: "/proc/%d ya no existe: lo recolectó su padre, que no es el servidor"}, pid)
+			return nil
+		}
+	} else if err != nil {
 		return err
 	}
 	if status&^0x80 != want { // 0x80: it left a core file

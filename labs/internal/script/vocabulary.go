@@ -251,6 +251,16 @@ func Vocabulary() []Command {
 				"esa conexión."},
 		run: (*Story).cmdEach,
 	}, {
+		Name:    "flood",
+		Args:    "NAME LIST",
+		Summary: show.Text{EN: "asks until the server's send is blocked", ES: "pregunta hasta que el send del servidor se bloquea"},
+		Detail: show.Text{
+			EN: "For a client that is -deaf: sends the request again and again, each when the reply to the one " +
+				"before is with the kernel, until the server waits for room. `reply -table` then wants them all.",
+			ES: "Para un cliente -deaf: envía la petición una y otra vez, cada una cuando el kernel ya tiene la " +
+				"respuesta a la anterior, hasta que el servidor espera lugar. Después, `reply -table` las espera todas."},
+		run: (*Story).cmdFlood,
+	}, {
 		Name:    "sessions",
 		Args:    "N TEXT…",
 		Summary: show.Text{EN: "many short sessions, one after the other", ES: "muchas sesiones cortas, una tras otra"},

@@ -27,9 +27,13 @@ type Command struct {
 	Argv []string
 	Dir  string // working directory; "" is the caller's
 
-	// TakesPort is true of the kit's own server: it is started with -port N, where N is 0 or the
+	// TakesPort is true of servers built from the kit's source: they are started with -port N, where N is 0 or the
 	// port that it had before. Other servers choose their port themselves, or have it built in.
 	TakesPort bool
+
+	// Known is true of servers of which the kit knows what they do: they answer at once or never.
+	// Harmless is true of those among them that signal nobody whom they must not.
+	Known, Harmless bool
 }
 
 // The environment variables that name the run which a process belongs to, and the server of that
@@ -49,6 +53,7 @@ type Run struct {
 	started  map[int]bool            // what is ours to wait for, and not yet collected
 	marked   map[process]bool        // whether a process carries the mark: asked only once
 	statuses map[int]unix.WaitStatus // how those ended that we collected
+	told     *sync.Cond              // with mu: one of those that were started has been collected
 	servers  []*Server
 	ended    bool
 }
@@ -65,13 +70,15 @@ func NewRun() (*Run, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("prctl PR_SET_CHILD_SUBREAPER: %w", err)
 	}
-	return &Run{
+	r := &Run{
 		id:       rand.Text(),
 		sessions: make(map[int]bool),
 		started:  make(map[int]bool),
 		marked:   make(map[process]bool),
 		statuses: make(map[int]unix.WaitStatus),
-	}, nil
+	}
+	r.told = sync.NewCond(&r.mu)
+	return r, nil
 }
 
 // A Server is one that was started, and perhaps has ended.
@@ -173,16 +180,21 @@ func (r *Run) start(cmd Command, env []string, out *os.File, user *syscall.Crede
 		r.mu.Lock()
 		delete(r.started, p.Pid)
 		r.statuses[p.Pid] = status
+		r.told.Broadcast()
 		r.mu.Unlock()
 		ended(status)
 	}()
 	return p.Pid, nil
 }
 
-// Status is how a process ended that the run collected: one that it started itself, or an orphan.
+// Status is how a process ended that is gone, if it was for the run to collect: one that it started
+// itself, or an orphan. For one that it started it waits.
 func (r *Run) Status(pid int) (status unix.WaitStatus, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for r.started[pid] { // gone, but not yet told: see start
+		r.told.Wait()
+	}
 	status, known = r.statuses[pid]
 	return status, known
 }
