@@ -158,6 +158,9 @@ func verbs(format string) map[int][]string {
 	return args
 }
 
+// question is a prediction: a question in both languages, and an answer. In Spanish it has its mark.
+var question = regexp.MustCompile(`^predict '[^']+\?[^']*' '[^']*¿[^']+\?[^']*' \S`)
+
 var hint = regexp.MustCompile(`^#(hint|pista) +\S`)
 
 // TestHeadings looks at every script: each heading, and each hint under one, is there in both languages, and not too long to
@@ -187,6 +190,9 @@ func TestHeadings(t *testing.T) {
 				t.Errorf("%s: no #hint stands before it", where)
 			case strings.HasPrefix(line, "#") && !english && !spanish && !hint.MatchString(line):
 				t.Errorf("%s: neither a heading, nor a hint, nor a translation: %q", where, line)
+			}
+			if strings.HasPrefix(line, "predict ") && !question.MatchString(line) {
+				t.Errorf("%s: want predict 'English?' 'Spanish?' ANSWER: %q", where, line)
 			}
 			if english || spanish {
 				_, text, _ := strings.Cut(line, " ")

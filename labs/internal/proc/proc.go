@@ -153,16 +153,6 @@ func Memory(pid int) (now, most int, err error) {
 	return int(st.VmRSS), int(st.VmHWM), gone(err)
 }
 
-// UID is the effective user of a process, from /proc/PID/status.
-func UID(pid int) (int, error) {
-	p, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, gone(err)
-	}
-	st, err := p.NewStatus()
-	return int(st.UIDs[1]), gone(err)
-}
-
 // HasEnv reports whether a process was started with an environment variable of this value. Of
 // a process that may not be read, and of a zombie, the answer is no.
 func HasEnv(pid int, name, value string) bool {
