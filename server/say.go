@@ -96,8 +96,8 @@ var (
 		EN: "process %d, which this server did not start, %s",
 		ES: "el proceso %d, que este servidor no inició, %s"}
 	listCut = protocol.Message{
-		EN: "client %d got %d of %d bytes: %d rows lost",
-		ES: "el cliente %d recibió %d de %d bytes: %d filas perdidas"}
+		EN: "client %d got %d of %d bytes; rows lost: %d",
+		ES: "el cliente %d recibió %d de %d bytes; filas perdidas: %d"}
 	endsOn = protocol.Message{
 		EN: "%s: accepting no more clients",
 		ES: "%s: ya no se aceptan clientes"}

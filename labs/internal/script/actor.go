@@ -138,9 +138,9 @@ func (s *Story) order(name, order string, args []string, takesOne bool, times in
 		}
 	}
 	if times > 1 {
-		s.Out.Note(show.Text{EN: "%s is told: %s, %d times", ES: "a %s se le dice: %s, %d veces"}, name, strings.TrimSpace(line), times)
+		s.Out.Note(show.Text{EN: "order to %s: %s, %d times", ES: "orden para %s: %s, %d veces"}, name, strings.TrimSpace(line), times)
 	} else {
-		s.Out.Note(show.Text{EN: "%s is told: %s", ES: "a %s se le dice: %s"}, name, strings.TrimSpace(line))
+		s.Out.Note(show.Text{EN: "order to %s: %s", ES: "orden para %s: %s"}, name, strings.TrimSpace(line))
 	}
 	_, err := a.fifo.WriteString(strings.Repeat(line, times))
 	return err

@@ -87,7 +87,7 @@ func (s *Story) send(name string, r request) error {
 		s.Out.Sends(name, r.shown())
 	}
 	if !r.bytewise {
-		return s.write(conn, bytes.Repeat(data, r.times))
+		return s.write(conn, bytes.Repeat(data, max(1, r.times)))
 	}
 	for i := range data {
 		if err := s.write(conn, data[i:i+1]); err != nil {

@@ -37,7 +37,7 @@ func looks() []look {
 		{"children", "N [NAME]", 1, 2, (*Story).procChildren},
 		{"zombies", "N", 1, 1, (*Story).procZombies},
 		{"descriptors", "FD=TARGET…", 0, -1, (*Story).procDescriptors},
-		{"signals", "[blocked|ignored|caught|pending|handles NAME|none]", 0, 2, (*Story).procSignals},
+		{"signals", "[blocked|ignored|caught|pending|handles NAME | clean]", 0, 2, (*Story).procSignals},
 		{"threads", "N", 1, 1, (*Story).procThreads},
 		{"calls", "CALL N", 2, 2, (*Story).procCalls},
 		{"idle", "", 0, 0, (*Story).procIdle},
@@ -332,7 +332,7 @@ func (s *Story) procChildren(c *call, pid int, args []string) error {
 		return err
 	}
 	if n == 0 {
-		s.Out.Note(show.Text{EN: "%d has no such child", ES: "%d no tiene un hijo así"}, pid)
+		s.Out.Note(show.Text{EN: "process %d has no child (/proc/PID/stat)", ES: "el proceso %d no tiene ningún hijo (/proc/PID/stat)"}, pid)
 		return nil
 	}
 	c.ts.Setenv("CHILD", fmt.Sprint(children[0].PID))
@@ -352,7 +352,7 @@ func (s *Story) procZombies(_ *call, pid int, args []string) error {
 		return err
 	}
 	if n == 0 {
-		s.Out.Note(show.Text{EN: "%d has no zombie", ES: "%d no tiene zombis"}, pid)
+		s.Out.Note(show.Text{EN: "process %d has no zombie", ES: "el proceso %d no tiene zombis"}, pid)
 		return nil
 	}
 	s.exhibit(pid, s.processTable(zombies))

@@ -198,10 +198,18 @@ func (s *Story) mustEnd(server *target.Server) error {
 	return nil
 }
 
-// serverEnded tells how the server ended, if it has, or is about to; else it returns "". A server
+// serverEnded tells how a connection ended by the end of the server, if that was it; else it returns "".
+func (s *Story) serverEnded() string {
+	if how := s.howServerEnded(); how != "" {
+		return how + s.say(show.Text{EN: ": its kernel closed its sockets", ES: ": el kernel cerró sus sockets"})
+	}
+	return ""
+}
+
+// howServerEnded tells how the server ended, if it has, or is about to; else it returns "". A server
 // that crashes closes its sockets a little before it is gone, so this looks for a moment. Only the
 // words of a failure depend on it, not the verdict.
-func (s *Story) serverEnded() string {
+func (s *Story) howServerEnded() string {
 	const moment = 300 * time.Millisecond
 	server := s.server
 	ending, err := target.AwaitKernel(moment, func() (bool, error) {
@@ -213,8 +221,8 @@ func (s *Story) serverEnded() string {
 	}
 	if server.PID != server.Root { // its status is for the program that started it
 		return s.say(show.Text{
-			EN: "the server itself ended: its kernel closed its sockets",
-			ES: "el servidor mismo terminó: el kernel cerró sus sockets"})
+			EN: "the server itself ended",
+			ES: "el servidor mismo terminó"})
 	}
 	ended := s.run.Await(nil, func() (bool, error) {
 		select {
@@ -228,8 +236,8 @@ func (s *Story) serverEnded() string {
 		return ""
 	}
 	return s.say(show.Text{
-		EN: "the server itself %s: its kernel closed its sockets",
-		ES: "el servidor mismo %s: el kernel cerró sus sockets"}, s.sayStatus(server.Status))
+		EN: "the server itself %s",
+		ES: "el servidor mismo %s"}, s.sayStatus(server.Status))
 }
 
 // skipOwnChoice ends a scenario about one port, for a server that chooses another at each start.

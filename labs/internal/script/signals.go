@@ -18,46 +18,30 @@ var sets = map[string]struct {
 	field string
 	of    func(proc.Signals) proc.SignalSet
 }{
-	"pending": {"SigPnd", func(s proc.Signals) proc.SignalSet { return s.Pending }},
+	"pending": {"SigPnd|ShdPnd", func(s proc.Signals) proc.SignalSet { return s.Pending }},
 	"blocked": {"SigBlk", func(s proc.Signals) proc.SignalSet { return s.Blocked }},
 	"ignored": {"SigIgn", func(s proc.Signals) proc.SignalSet { return s.Ignored }},
 	"caught":  {"SigCgt", func(s proc.Signals) proc.SignalSet { return s.Caught }},
-	"handles": {"SigCgt | SigBlk", func(s proc.Signals) proc.SignalSet { return s.Caught | s.Blocked }},
+	"handles": {"SigCgt|SigBlk", func(s proc.Signals) proc.SignalSet { return s.Caught | s.Blocked }},
+	"clean":   {"SigBlk|SigIgn|SigCgt", func(s proc.Signals) proc.SignalSet { return s.Blocked | s.Ignored | s.Caught }},
 }
 
-// procSignals shows a process's sets of signals, once this one is in that set, or once that set is
-// empty.
+// procSignals shows a process's sets of signals, once this one is in that set; or once it is clean:
+// nothing is blocked, ignored or caught, but for what belongs to the C library.
 func (s *Story) procSignals(_ *call, pid int, args []string) error {
-	if len(args) == 1 {
-		return misuse("which signal?")
-	}
-	expected := fmt.Sprintf("/proc/%d/status", pid)
-	wanted := func(proc.Signals) bool { return true }
-	if len(args) == 2 {
-		set, known := sets[args[0]]
-		sig := unix.SignalNum("SIG" + args[1])
-		if !known {
-			return misuse("no set of signals is called " + args[0])
-		}
-		if sig == 0 && args[1] != "none" {
-			return misuse("no signal is called " + args[1])
-		}
-		wanted = func(got proc.Signals) bool { return set.of(got).Has(sig) }
-		expected += s.say(show.Text{EN: ": SIG%s in %s", ES: ": SIG%s en %s"}, args[1], set.field)
-		if sig == 0 {
-			wanted = func(got proc.Signals) bool { return set.of(got).Known() == 0 }
-			expected = s.say(show.Text{
-				EN: "/proc/%d/status: no signal in %s",
-				ES: "/proc/%d/status: ninguna señal en %s"}, pid, set.field)
-		}
+	expected, wanted, err := s.wantedSignals(pid, args)
+	if err != nil {
+		return err
 	}
 	var got proc.Signals
-	err := s.await(nil, expected,
+	err = s.await(nil, expected,
 		func() string {
-			if len(args) == 0 {
-				return ""
+			t := s.signalTable(pid, got)
+			var seen []string
+			for _, row := range t.Rows {
+				seen = append(seen, row[0]+": "+row[2])
 			}
-			return s.saySet(sets[args[0]].of(got))
+			return strings.Join(seen, "; ")
 		},
 		func() (_ bool, err error) {
 			got, err = proc.ReadSignals(pid)
@@ -68,6 +52,30 @@ func (s *Story) procSignals(_ *call, pid int, args []string) error {
 	}
 	s.exhibit(pid, s.signalTable(pid, got))
 	return nil
+}
+
+// wantedSignals reads what the sets of a process must be.
+func (s *Story) wantedSignals(pid int, args []string) (expected string, wanted func(proc.Signals) bool, err error) {
+	file := fmt.Sprintf("/proc/%d/status", pid)
+	switch {
+	case len(args) == 0:
+		return file, func(proc.Signals) bool { return true }, nil
+	case len(args) == 1 && args[0] == "clean":
+		expected = s.say(show.Text{EN: "%s: no signal in %s", ES: "%s: ninguna señal en %s"}, file, sets["clean"].field)
+		return expected, func(got proc.Signals) bool { return sets["clean"].of(got).Known() == 0 }, nil
+	case len(args) == 1 || args[0] == "clean":
+		return "", nil, misuse("signals SET NAME, or signals clean")
+	}
+	set, known := sets[args[0]]
+	if !known {
+		return "", nil, misuse("no set of signals is called " + args[0])
+	}
+	sig := unix.SignalNum("SIG" + args[1])
+	if sig == 0 {
+		return "", nil, misuse("no signal is called " + args[1])
+	}
+	expected = s.say(show.Text{EN: "%s: SIG%s in %s", ES: "%s: SIG%s en %s"}, file, args[1], set.field)
+	return expected, func(got proc.Signals) bool { return set.of(got).Has(sig) }, nil
 }
 
 // signalTable decodes the bitmaps of /proc/PID/status.
@@ -134,6 +142,9 @@ func (s *Story) cmdSignal(c *call) error {
 		return fmt.Errorf("kill %d: %w", pid, err)
 	}
 	s.Out.Note(show.Text{EN: "kill(%d, SIG%s)", ES: "kill(%d, SIG%s)"}, pid, c.args[1])
+	if s.server != nil && pid == s.server.PID && sig != unix.SIGSTOP {
+		s.asked = true
+	}
 	if sig == unix.SIGSTOP {
 		return s.procState(c, pid, []string{"T"})
 	}

@@ -65,6 +65,7 @@ type Story struct {
 	diff     bool                  // the command at hand shows what has changed
 	exhibits map[string]show.Table // by process and file, as they were shown last
 	peak     int                   // a server's memory at its first look, in bytes
+	asked    bool                  // the server was sent a signal that may be its end
 	held     *holding              // what a server held then
 
 	Predictions Predictions
@@ -207,8 +208,16 @@ type call struct {
 // await waits for a condition. If it does not come true, the failure says what was expected,
 // and seen is asked what there is instead.
 func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
-	return s.awaitStill(cmp.Or(s.Patience, target.Quiet), wake, expected, seen, cond)
+	quiet := cmp.Or(s.Patience, target.Quiet)
+	if s.asked {
+		quiet = max(quiet, patienceAtEnd)
+	}
+	return s.awaitStill(quiet, wake, expected, seen, cond)
 }
+
+// patienceAtEnd is how long a server that was asked to end may stand still: it gives its children time
+// to end by themselves.
+const patienceAtEnd = 5 * time.Second
 
 // awaitStill is await with another time after which a server that stands still is called stuck.
 func (s *Story) awaitStill(quiet time.Duration, wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
@@ -216,7 +225,7 @@ func (s *Story) awaitStill(quiet time.Duration, wake <-chan struct{}, expected s
 	if hang, ok := errors.AsType[*target.Hang](err); ok {
 		why := s.sayHang(hang)
 		if s.server != nil {
-			why = cmp.Or(s.serverEnded(), why)
+			why = cmp.Or(s.howServerEnded(), why)
 		}
 		return &failure{expected, seen() + " (" + why + ")"}
 	}

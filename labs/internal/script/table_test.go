@@ -48,10 +48,10 @@ func TestCheckTable(t *testing.T) {
 		"once":         {good, 2, "65,517 bytes"},
 		"all of it":    {string(s.table), 1, "65,537 bytes; from byte 65,518 on it is another text:    3277"},
 		"cut":          {good + string(s.table[len(good):limit]), 1, "65,536 bytes; from byte 65,518 on it is another text"},
-		"in a line":    {good[:1000], 1, "1,000 bytes, the last line cut:      51 a"},
+		"in a line":    {good[:1000], 1, "1,000 bytes, the last line cut:"},
 		"a line less":  {good[:len(good)-20], 1, "65,497 bytes"},
 		"nothing":      {"", 1, "0 bytes; from byte 1 on"},
-		"another":      {"    PID CMD\n", 1, "12 bytes; from byte 9 on it is another text: CMD"},
+		"another":      {"    PID CMD\n", 1, "12 bytes; from byte 10 on it is another text: MD"},
 	} {
 		err := s.checkTable([]byte(c.reply), c.times)
 		seen := ""

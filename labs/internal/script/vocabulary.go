@@ -168,8 +168,8 @@ func Vocabulary() []Command {
 				"these arguments. exe: runs this program. parent: this process, or one other than the server. " +
 				"group: its process group. children: exactly N, of this name if one is given; the first becomes " +
 				"$CHILD. zombies: exactly N children that nobody has collected. descriptors: exactly these, but " +
-				"for the FIFO of an actor. signals: all sets, once this signal is in that one, or once that one is " +
-				"empty (none); handles is caught or blocked. threads: at least N. calls: at least N threads " +
+				"for the FIFO of an actor. signals: all sets, once this signal is in that one (handles is caught " +
+				"or blocked), or once nothing is blocked, ignored or caught (clean). threads: at least N. calls: at least N threads " +
 				"blocked in this system call. idle: next to no CPU time. memory: remembers the peak, and later " +
 				"checks by how much it has grown. holds: counts descriptors, threads and children, and later " +
 				"checks that they are no more. With -diff it shows what has changed since the last look. The " +
@@ -180,7 +180,8 @@ func Vocabulary() []Command {
 				"servidor (other). group: su grupo de procesos. children: exactamente N hijos, con ese nombre si " +
 				"se da uno; el primero queda en $CHILD. zombies: exactamente N hijos que nadie ha recolectado. " +
 				"descriptors: exactamente esos, salvo el FIFO de un actor. signals: todos los conjuntos, cuando " +
-				"esa señal esté en ese, o cuando ese esté vacío (none); handles es capturada o bloqueada. threads: " +
+				"esa señal esté en ese (handles es capturada o bloqueada), o cuando nada esté bloqueado, ignorado " +
+				"ni capturado (clean). threads: " +
 				"al menos N hilos. calls: al menos N hilos bloqueados en esa llamada. idle: casi nada de CPU. " +
 				"memory: recuerda el máximo, y después revisa cuánto creció. holds: cuenta descriptores, hilos e " +
 				"hijos, y después revisa que no sean más. Con -diff muestra lo que cambió desde la última vez. La " +

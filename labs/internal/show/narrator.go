@@ -144,6 +144,9 @@ func (n *Narrator) Hears(who string, reply []byte) {
 	lines := strings.Split(strings.TrimSuffix(string(reply), "\n"), "\n")
 	arrow := n.paint[server].Sprintf("%s ←", who)
 	indent := strings.Repeat(" ", utf8.RuneCountInString(who)+2)
+	if len(lines) == 1 { // an error, say, which is to be read to its end
+		lines = strings.Split(Wrap(Printable(lines[0]), "", Width-5-len(indent)), "\n")
+	}
 	for i, line := range lines {
 		switch {
 		case len(lines) > 5 && i == 2:
@@ -164,9 +167,11 @@ func (n *Narrator) Event(who string, what Text) {
 	n.detail("    %s %s\n", n.paint[server].Sprintf("%s ·", who), what.In(n.Lang))
 }
 
-// Note adds a fact in one line.
+// Note adds a fact, in one line if it fits.
 func (n *Narrator) Note(text Text, args ...any) {
-	n.detail("    %s\n", n.paint[faint].Sprint(clip(text.In(n.Lang, args...), Width-4)))
+	for i, line := range strings.Split(Wrap(text.In(n.Lang, args...), "", Width-6), "\n") {
+		n.detail("    %s%s\n", strings.Repeat("  ", min(i, 1)), n.paint[faint].Sprint(line))
+	}
 }
 
 // A Table is the kernel's evidence. Rows that Marked names are the ones that were asked for.

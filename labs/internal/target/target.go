@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -225,12 +226,27 @@ var spawner = sync.OnceValue(func() chan func() {
 		// What we may do in a namespace of our own is not for servers (capabilities(7)).
 		unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 		dropInheritable()
+		resetLibraryOwn()
 		for f := range work {
 			f()
 		}
 	}()
 	return work
 })
+
+// resetLibraryOwn gives the two signals that glibc keeps for itself their default action. Its
+// posix_spawn leaves them ignored, and so make does; servers would inherit that, and their children.
+func resetLibraryOwn() {
+	const size = 8 // of a signal set, in bytes
+	for sig := uintptr(32); sig <= 33; sig++ {
+		var action [4]uintptr // struct kernel_sigaction: the handler first
+		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&action)), size, 0, 0)
+		if ignored := action[0] == 1; ignored {
+			action = [4]uintptr{}
+			syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&action)), 0, size, 0, 0)
+		}
+	}
+}
 
 // dropInheritable empties the calling thread's set of capabilities that exec may hand on.
 func dropInheritable() {
