@@ -47,7 +47,8 @@ func (s *server) reapOnSIGCHLD() {
 }
 
 // reap collects every child that has ended, and returns when none is left to collect. It is the
-// only place that waits: a second one would take statuses away from it.
+// only place that waits: a second one would take statuses away from it. (ForkExec itself waits for a
+// child whose exec failed; the lock keeps the two apart.)
 func (s *server) reap() {
 	s.children.mu.Lock()
 	defer s.children.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"sort"
 	"strings"
@@ -82,7 +83,8 @@ func (b *Builder) Exercise(ctx context.Context, lab *course.Lab) (string, error)
 	replaced := "server/" + filepath.Base(lab.Exercise)
 	path, err := b.build(ctx, "server", "./server", map[string][]byte{replaced: source})
 	if failed, ok := errors.AsType[*failed](err); ok {
-		said := strings.ReplaceAll(failed.said, replaced+":", name+":")
+		overlaid := regexp.MustCompile(`\S*/` + regexp.QuoteMeta(overlayName(replaced)) + ":")
+		said := overlaid.ReplaceAllLiteralString(failed.said, name+":")
 		return "", &Broken{name, strings.TrimPrefix(said, "# posixlab/server\n")}
 	}
 	return path, err
@@ -163,11 +165,14 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	return path, nil
 }
 
+// overlayName is the file that replaces one of the project's, in a folder for that.
+func overlayName(name string) string { return strings.ReplaceAll(name, "/", "_") }
+
 // overlay writes the replacements and the file that tells the go command of them.
 func (b *Builder) overlay(dir string, replaced map[string][]byte) (string, error) {
 	replace := make(map[string]string)
 	for name, data := range replaced {
-		path := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		path := filepath.Join(dir, overlayName(name))
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			return "", err
 		}

@@ -31,7 +31,8 @@ type conn struct {
 	wake          chan struct{}     // told when something arrived
 	hearing
 	listen func() // begins to read, if it has not
-	asked  int    // how many requests a flood has sent
+	flood  *flood // asks while the client does not read; nil if nothing does
+	asked  int    // how many replies that flood wants; known once the client reads
 
 	mu    sync.Mutex
 	buf   []byte // arrived, and not yet part of a reply
@@ -115,7 +116,10 @@ func (s *Story) dial(name string, how hearing) error {
 		wake:    make(chan struct{}, 1),
 		hearing: how,
 	}
-	c.listen = sync.OnceFunc(func() { go c.receive() })
+	c.listen = sync.OnceFunc(func() {
+		c.asked = c.flood.stop()
+		go c.receive()
+	})
 	s.conns = append(s.conns, c)
 	if !how.deaf {
 		c.listen()
@@ -133,8 +137,8 @@ func asOnEthernet(_, _ string, raw syscall.RawConn) error {
 	})
 }
 
-// flood is how many bytes of replies, not yet taken, are too many: a hundred LISTs have at most 6.5 MB.
-const flood = 16 << 20
+// tooMuch is how many bytes of replies, not yet taken, are too many: a flood has a few MB.
+const tooMuch = 16 << 20
 
 var errFlood = errors.New("it sends without end")
 
@@ -146,7 +150,7 @@ func (c *conn) receive() {
 		c.mu.Lock()
 		c.calls++
 		c.buf = append(c.buf, part[:n]...)
-		if err == nil && len(c.buf) > flood {
+		if err == nil && len(c.buf) > tooMuch {
 			err = errFlood
 		}
 		c.over = err
@@ -243,7 +247,7 @@ func (s *Story) sayEnd(err error) string {
 	case err == errFlood:
 		return s.say(show.Text{
 			EN: "more than %s bytes: the server sends without end",
-			ES: "más de %s bytes: el servidor envía sin fin"}, show.Thousands(flood))
+			ES: "más de %s bytes: el servidor envía sin fin"}, show.Thousands(tooMuch))
 	case errors.Is(err, unix.ECONNRESET):
 		return s.say(show.Text{
 			EN: "the server's end was reset (ECONNRESET)",

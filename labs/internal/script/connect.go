@@ -81,6 +81,7 @@ func (s *Story) cmdHangup(c *call) error {
 		return err
 	}
 	if half {
+		conn.flood.stop()
 		s.Out.Event(conn.name, show.Text{
 			EN: "shutdown(SHUT_WR): nothing more to say, still listening",
 			ES: "shutdown(SHUT_WR): ya no dice nada, pero sigue escuchando"})
@@ -97,6 +98,7 @@ func (s *Story) cmdHangup(c *call) error {
 		}
 	}
 	s.Out.Event(conn.name, what)
+	conn.flood.stop()
 	s.forget(conn)
 	s.past = append(s.past, conn)
 	return conn.tcp.Close()

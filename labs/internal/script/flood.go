@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,11 +14,66 @@ import (
 	"posixlab/labs/internal/target"
 )
 
-// mostRequests is when a flood gives up: far more than any kernel holds.
-const mostRequests = 2000
+// A flood asks for LIST again and again on behalf of a client that does not read: each time when all of
+// the reply before is with the kernel. So there is always a reply that the server is about to send, or
+// in the middle of sending: however much room the kernel still finds, it is soon full.
+type flood struct {
+	conn    *conn
+	request []byte
+	size    int // of a reply
+	over    chan struct{}
+	done    chan struct{}
 
-// cmdFlood sends LIST again and again for a client that does not read, each when the reply to the one
-// before is with the kernel, until one is not: the server is in the middle of sending it.
+	mu    sync.Mutex
+	asked int
+	err   error
+}
+
+// run asks until stop.
+func (f *flood) run() {
+	defer close(f.done)
+	for next := 0; ; {
+		if delivered(f.conn) >= next {
+			_, err := f.conn.tcp.Write(f.request)
+			f.mu.Lock()
+			f.err = err
+			if err == nil {
+				f.asked++
+			}
+			next = f.asked * f.size
+			f.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+		select {
+		case <-f.over:
+			return
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends the flood, and returns how often it has asked.
+func (f *flood) stop() int {
+	if f == nil {
+		return 0
+	}
+	select {
+	case <-f.over:
+	default:
+		close(f.over)
+	}
+	<-f.done
+	return f.asked
+}
+
+// stalled is how long nothing more has been delivered by a thread that is in a sending call: it waits
+// for the client.
+const stalled = 100 * time.Millisecond
+
+// cmdFlood starts a flood, and waits until the server is in the middle of sending: in a sending call or,
+// if it is built another way, standing still with a reply that is not whole.
 func (s *Story) cmdFlood(c *call) error {
 	if len(c.args) != 2 || s.table == nil {
 		return misuse("flood NAME LIST, after a table")
@@ -26,74 +82,63 @@ func (s *Story) cmdFlood(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !conn.deaf {
-		return misuse(conn.name + " is not deaf")
+	if !conn.deaf || conn.flood != nil {
+		return misuse(conn.name + " is not deaf, or is asking already")
 	}
-	size := len(fits(s.table))
-	for conn.asked < mostRequests {
-		if err := s.write(conn, []byte(c.args[1]+"\n")); err != nil {
-			return err
-		}
-		conn.asked++
-		blocked, err := s.isBlocked(conn, conn.asked*size)
-		if hang, ok := errors.AsType[*target.Hang](err); ok {
-			return &failure{
-				s.say(show.Text{EN: "%s bytes of replies on their way to %s", ES: "%s bytes de respuestas en camino a %s"},
-					show.Thousands(conn.asked*size), conn.name),
-				s.say(show.Text{EN: "%s bytes (%s)", ES: "%s bytes (%s)"}, show.Thousands(s.delivered(conn)), s.sayHang(hang))}
-		}
-		if err != nil {
-			return err
-		}
-		if blocked {
-			s.Out.Sends(conn.name, s.say(show.Text{EN: "%s   (%d times)", ES: "%s   (%d veces)"}, c.args[1], conn.asked))
-			s.Out.Note(show.Text{
-				EN: "%s reads nothing; %s bytes are with the kernel, and the rest with the server",
-				ES: "%s no lee nada; el kernel tiene %s bytes, y el servidor el resto"}, conn.name, show.Thousands(s.delivered(conn)))
-			return nil
-		}
-	}
-	return s.fails(
-		show.Text{EN: "a server whose send blocks when the client does not read", ES: "un servidor cuyo send se bloquea cuando el cliente no lee"},
-		show.Text{EN: "it goes on sending, or drops what it should send", ES: "sigue enviando, o tira lo que debería enviar"})
-}
+	f := &flood{conn: conn, request: []byte(c.args[1] + "\n"), size: len(fits(s.table)),
+		over: make(chan struct{}), done: make(chan struct{})}
+	conn.flood = f
+	go f.run()
 
-// stalled is how long nothing more may have been delivered by a thread that is in a sending call: it
-// then waits for the client, and not for the kernel to find more room.
-const stalled = 200 * time.Millisecond
-
-// isBlocked waits until the kernel has all that a client asked for, or the server waits for room: in a
-// sending call or, if it is built another way, by standing still.
-func (s *Story) isBlocked(conn *conn, all int) (blocked bool, err error) {
 	last, since := -1, time.Now()
-	err = s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil,
-		func() (bool, error) {
-			got := s.delivered(conn)
-			if got != last {
-				last, since = got, time.Now()
-			}
-			if got >= all {
-				return true, nil
-			}
-			threads, err := proc.Threads(s.server.PID)
-			if err != nil {
-				return false, err
-			}
-			sending := slices.ContainsFunc(threads, func(th proc.Thread) bool {
-				return th.State == "S" && slices.Contains([]string{"send", "sendmsg", "write", "writev"}, th.Call)
-			})
-			blocked = got > 0 && sending && time.Since(since) > stalled
-			return blocked, nil
+	err = s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil, func() (bool, error) {
+		f.mu.Lock()
+		asked, err := f.asked, f.err
+		f.mu.Unlock()
+		if err != nil {
+			return false, &failure{
+				s.say(show.Text{EN: "a connection that takes requests", ES: "una conexión que acepta peticiones"}), err.Error()}
+		}
+		if got := delivered(conn); got != last {
+			last, since = got, time.Now()
+		}
+		threads, err := proc.Threads(s.server.PID)
+		if err != nil {
+			return false, err
+		}
+		sending := slices.ContainsFunc(threads, func(th proc.Thread) bool {
+			return th.State == "S" && slices.Contains([]string{"send", "sendmsg", "write", "writev"}, th.Call)
 		})
-	if hang, ok := errors.AsType[*target.Hang](err); ok && hang.Quiet && last > 0 {
-		return true, nil
+		return sending && last > 0 && last < asked*f.size && time.Since(since) > stalled, nil
+	})
+	if hang, ok := errors.AsType[*target.Hang](err); ok && (!hang.Quiet || last <= 0 || !s.waitsForEvents()) {
+		return &failure{
+			s.say(show.Text{
+				EN: "a server that is in the middle of sending to %s",
+				ES: "un servidor que está a la mitad de enviarle a %s"}, conn.name),
+			s.say(show.Text{EN: "%s bytes on their way (%s)", ES: "%s bytes en camino (%s)"}, show.Thousands(max(last, 0)), s.sayHang(hang))}
+	} else if err != nil && !ok {
+		return err
 	}
-	return blocked, err
+	s.Out.Sends(conn.name, s.say(show.Text{EN: "%s   (again and again)", ES: "%s   (una y otra vez)"}, c.args[1]))
+	s.Out.Note(show.Text{
+		EN: "%s reads nothing; %s bytes are with the kernel, and the rest with the server",
+		ES: "%s no lee nada; el kernel tiene %s bytes, y el servidor el resto"}, conn.name, show.Thousands(last))
+	return nil
 }
 
-// delivered is how many bytes for a deaf client are with the kernel: those that wait in its own
-// socket, and those that wait at the server's end.
-func (s *Story) delivered(conn *conn) (bytes int) {
+// waitsForEvents reports whether a thread of the server is in a call that waits for any of several
+// sockets, until one can take more.
+func (s *Story) waitsForEvents() bool {
+	threads, _ := proc.Threads(s.server.PID)
+	return slices.ContainsFunc(threads, func(th proc.Thread) bool {
+		return slices.Contains([]string{"poll", "select", "epoll_wait"}, th.Call)
+	})
+}
+
+// delivered is how many bytes for a client that does not read are with the kernel: those that wait in
+// its own socket, and those that wait at the server's end.
+func delivered(conn *conn) (bytes int) {
 	raw, err := conn.tcp.SyscallConn()
 	if err != nil {
 		return 0

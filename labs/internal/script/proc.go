@@ -235,7 +235,10 @@ func (s *Story) procEnded(_ *call, pid int, args []string) error {
 	status, err := proc.WaitStatus(pid)
 	if err == proc.ErrGone {
 		var known bool
-		if status, known = s.run.Status(pid); !known { // a shell between it and the server did
+		if status, known = s.run.Status(pid); !known && !s.shellBetween {
+			return &failure{expected, s.sayGone()} // somebody has collected it
+		}
+		if !known {
 			s.Out.Note(show.Text{
 				EN: "/proc/%d is gone: its parent, which is not the server, has collected it",
 				ES: "/proc/%d ya no existe: lo recolectó su padre, que no es el servidor"}, pid)
@@ -366,6 +369,9 @@ func (s *Story) awaitChildren(pid, n int, expected string, counts func(proc.Stat
 			return s.say(show.Text{EN: "%d", ES: "%d"}, len(children))
 		},
 		func() (bool, error) {
+			if _, err := proc.ReadStat(pid); err != nil {
+				return false, err // who is gone has no children, but that is no merit
+			}
 			all, err := proc.Children(pid)
 			children = slices.DeleteFunc(all, func(st proc.Stat) bool { return !counts(st) })
 			return len(children) == n, err

@@ -57,16 +57,17 @@ type Story struct {
 	pending pending
 	focus   *conn // the connection that the last command was about
 
-	limits   []string              // what servers are launched under: see the actor's tools
-	pipe     uint64                // the pipe that was looked at last: its inode
-	table    []byte                // what ps wrote last, or will
-	tables   int                   // how many there were
-	signs    int                   // how many signs of life were asked for
-	diff     bool                  // the command at hand shows what has changed
-	exhibits map[string]show.Table // by process and file, as they were shown last
-	peak     int                   // a server's memory at its first look, in bytes
-	asked    bool                  // the server was sent a signal that may be its end
-	held     *holding              // what a server held then
+	limits       []string              // what servers are launched under: see the actor's tools
+	pipe         uint64                // the pipe that was looked at last: its inode
+	table        []byte                // what ps wrote last, or will
+	tables       int                   // how many there were
+	signs        int                   // how many signs of life were asked for
+	diff         bool                  // the command at hand shows what has changed
+	exhibits     map[string]show.Table // by process and file, as they were shown last
+	peak         int                   // a server's memory at its first look, in bytes
+	shellBetween bool                  // the ps that was held last is not the server's own child: popen(3)
+	asked        bool                  // the server was sent a signal that may be its end
+	held         *holding              // what a server held then
 
 	Predictions Predictions
 
@@ -157,6 +158,7 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 func (s *Story) close() {
 	s.showPending()
 	for _, c := range s.conns {
+		c.flood.stop()
 		c.tcp.Close()
 	}
 	if _, err := s.run.End(); err != nil && s.Outcome == nil {

@@ -132,7 +132,9 @@ func (s *Story) checkTable(reply []byte, times int) error {
 		same++
 	}
 	seen := s.say(show.Text{EN: "%s bytes", ES: "%s bytes"}, show.Thousands(len(reply)))
-	if same < len(reply) || len(reply) == 0 {
+	if len(reply) == 0 {
+		seen = s.say(show.Text{EN: "no byte", ES: "ni un byte"})
+	} else if same < len(reply) {
 		seen += s.say(show.Text{EN: "; from byte %s on it is another text: %s", ES: "; desde el byte %s es otro texto: %s"},
 			show.Thousands(same+1), excerpt(reply[same:]))
 	} else if reply[len(reply)-1] != '\n' {
@@ -196,6 +198,7 @@ func (s *Story) tableHeld(c *call, ps *actor) error {
 		return err
 	}
 	c.ts.Setenv("PS", fmt.Sprint(held[0].PID))
+	s.shellBetween = held[0].Parent != s.server.PID
 	s.Out.Evidence(s.processTable(held))
 	return nil
 }

@@ -50,7 +50,7 @@ func TestCheckTable(t *testing.T) {
 		"cut":          {good + string(s.table[len(good):limit]), 1, "65,536 bytes; from byte 65,518 on it is another text"},
 		"in a line":    {good[:1000], 1, "1,000 bytes, the last line cut:"},
 		"a line less":  {good[:len(good)-20], 1, "65,497 bytes"},
-		"nothing":      {"", 1, "0 bytes; from byte 1 on"},
+		"nothing":      {"", 1, "no byte"},
 		"another":      {"    PID CMD\n", 1, "12 bytes; from byte 10 on it is another text: MD"},
 	} {
 		err := s.checkTable([]byte(c.reply), c.times)

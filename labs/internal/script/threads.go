@@ -61,59 +61,61 @@ func (s *Story) awaitThreads(pid int, number, in string, expected show.Text) err
 	return nil
 }
 
-// A process is called idle if, for so long, it had hardly any of the CPUs: at most so many ticks of
-// 10 ms. One that spins gets its share of a CPU however busy the machine is; after a second of CPU time
-// there is nothing more to wait for.
+// A process is called idle if, for so long, hardly any look finds a thread of it that runs or wants to:
+// state R. One that spins is found so at every look, however small its share of the CPUs; and after a
+// second of CPU time there is nothing more to wait for.
 const (
-	idleFor   = 400 * time.Millisecond
-	idleTicks = 1
-	spinTicks = 100
+	idleFor   = 300 * time.Millisecond
+	idleLooks = 20  // at the least
+	spinTicks = 100 // of 10 ms
 )
 
 // procIdle waits until a process leaves the CPUs alone.
 func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 	expected := s.say(show.Text{
-		EN: "process %d uses next to no CPU time (at most %d ms in %d)",
-		ES: "el proceso %d casi no usa tiempo de CPU (a lo más %d ms de cada %d)"}, pid, idleTicks*10, idleFor.Milliseconds())
-	var since, began time.Time
-	var first, used, atFirst int
-	var took time.Duration
+		EN: "every thread of process %d sleeps",
+		ES: "todos los hilos del proceso %d duermen"}, pid)
+	var began, since time.Time
+	var atFirst, used, looks, busy int
+	say := func(t show.Text) string { return s.say(t, used*10, time.Since(began).Milliseconds()) }
+	seen := show.Text{EN: "it runs: %d ms of CPU time in %d ms", ES: "corre: %d ms de CPU en %d ms"}
 	err := s.await(nil, expected,
-		func() string {
-			return s.say(show.Text{EN: "%d ms of CPU time in %d ms", ES: "%d ms de CPU en %d ms"}, used*10, took.Milliseconds())
-		},
+		func() string { return say(seen) },
 		func() (bool, error) {
 			st, err := proc.ReadStat(pid)
+			if err != nil {
+				return false, err
+			}
+			threads, err := proc.Threads(pid)
 			if err != nil {
 				return false, err
 			}
 			if began.IsZero() {
 				began, atFirst = time.Now(), st.CPU
 			}
-			if since.IsZero() {
-				since, first = time.Now(), st.CPU
+			if used = st.CPU - atFirst; used >= spinTicks {
+				return false, &failure{expected, say(seen)}
+			}
+			if looks == 0 {
+				since, busy = time.Now(), 0
+			}
+			looks++
+			if slices.ContainsFunc(threads, func(th proc.Thread) bool { return th.State == "R" }) {
+				busy++
+			}
+			if looks < idleLooks || time.Since(since) < idleFor {
 				return false, nil
 			}
-			if spun := st.CPU - atFirst; spun >= spinTicks {
-				return false, &failure{expected, s.say(show.Text{
-					EN: "%d ms of CPU time in %d ms: it spins",
-					ES: "%d ms de CPU en %d ms: gira sin parar"}, spun*10, time.Since(began).Milliseconds())}
-			}
-			used, took = st.CPU-first, time.Since(since)
-			switch {
-			case took >= idleFor && used <= idleTicks:
-				return true, nil
-			case took >= idleFor:
-				since = time.Time{}
-			}
-			return false, nil
+			idle := busy <= looks/10
+			looks = 0
+			return idle, nil
 		})
 	if err != nil {
 		return err
 	}
 	s.Out.Note(show.Text{
-		EN: "/proc/%d/stat, utime + stime: %d ms in the last %d ms",
-		ES: "/proc/%d/stat, utime + stime: %d ms en los últimos %d ms"}, pid, used*10, took.Milliseconds())
+		EN: "/proc/%[1]d/task: all asleep; utime + stime: %[2]d ms in %[3]d ms",
+		ES: "/proc/%[1]d/task: todos duermen; utime + stime: %[2]d ms en %[3]d ms"}, pid, used*10, time.Since(began).Milliseconds())
 	return nil
 }
 

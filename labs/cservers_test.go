@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
+)
+
+// needs skips a test on a machine that lacks a program, and fails it in CI, where none may be missing.
+func needs(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+	}
+}
+
+// buildC builds a server in C by its own Makefile, in a copy of its folder.
+func buildC(t testing.TB, folder string) string {
+	t.Helper()
+	needs(t, "make", "cc")
+	dir := t.TempDir()
+	from := filepath.Join(loadKit(t).course.Root, "testdata", folder)
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("make", "-B", "-C", dir, "server_bin", "CFLAGS=-O2 -Wall -Wextra -Wpedantic -Werror -pthread").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(dir, "server_bin")
+}
+
+// TestCReference has the reference in C, which the labs know by nothing but its binary, pass every
+// scenario.
+func TestCReference(t *testing.T) {
+	judgeC(t, "reference", nil)
+}
+
+// TestCDeck has the server in C that follows the slides fail for each of its faults, and for nothing
+// else.
+func TestCDeck(t *testing.T) {
+	judgeC(t, "deck", []string{
+		"02-protocol/errors", "02-protocol/stream", "02-protocol/verbs",
+		"04-forkexec/argv", "04-forkexec/birth", "04-forkexec/descriptors", "04-forkexec/exec-failure", "04-forkexec/orphans",
+		"05-pipes/ps-fails", "05-pipes/ps-missing",
+		"07-signals/orderly-end", "07-signals/pids",
+		"08-zombies/no-trace",
+		"09-robustness/descriptors", "09-robustness/no-leak", "09-robustness/vanish",
+	})
+}
+
+// judgeC judges a server in C by all scenarios, and compares which of them it fails.
+func judgeC(t *testing.T, folder string, want []string) {
+	server := target.Command{Argv: []string{buildC(t, folder)}}
+	r := newRunner(t, show.English)
+	if r.Isolation < grade.OwnNetwork {
+		t.Skip(r.WhyNot) // its port is built in
+	}
+	var mu sync.Mutex
+	var failed []string
+	inParallel(loadKit(t).course.Scenarios(), func(sc *course.Scenario) {
+		result := r.Run(t.Context(), sc, server, grade.Told{})
+		if result.Verdict == grade.Pass {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failed = append(failed, sc.ID())
+		if result.Verdict != grade.Fail || !slices.Contains(want, sc.ID()) {
+			t.Error(why(result))
+		}
+	})
+	slices.Sort(failed)
+	if diff := cmp.Diff(want, failed); diff != "" {
+		t.Errorf("which scenarios it fails (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"posixlab/labs/internal/build"
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/show"
+)
+
+// TestExercises has every untouched exercise compile and fail its lab, by a failure that says why; and
+// has the reference's own file, in its place, pass.
+func TestExercises(t *testing.T) {
+	k := buildKit(t)
+	r := newRunner(t, show.English)
+	for _, lab := range k.course.Labs {
+		t.Run(lab.Name, func(t *testing.T) {
+			if lab.Exercise == "" {
+				t.Fatal("it has no exercise")
+			}
+			untouched, err := k.builder.Exercise(t.Context(), lab)
+			if err != nil {
+				t.Fatal(err)
+			}
+			solved := *lab
+			solved.Exercise = filepath.Join(t.TempDir(), filepath.Base(lab.Exercise))
+			source, err := os.ReadFile(filepath.Join(k.course.Root, "server", filepath.Base(lab.Exercise)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(solved.Exercise, source, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			solution, err := k.builder.Exercise(t.Context(), &solved)
+			if err != nil {
+				t.Fatal(err)
+			}
+			failures := make(chan grade.Result, len(lab.Scenarios))
+			inParallel(lab.Scenarios, func(sc *course.Scenario) {
+				if result := r.Run(t.Context(), sc, exercise(solution), grade.Told{}); result.Verdict != grade.Pass {
+					t.Errorf("the reference's file: %s", why(result))
+				}
+				switch result := r.Run(t.Context(), sc, exercise(untouched), grade.Told{}); result.Verdict {
+				case grade.Pass:
+				case grade.Fail:
+					failures <- result
+				default:
+					t.Errorf("the untouched exercise: %s", why(result))
+				}
+			})
+			close(failures)
+			if len(failures) == 0 {
+				t.Error("the untouched exercise passes")
+			}
+			for result := range failures {
+				tellsWhy(t, trial{"exercise", untouched, k.course.Scenario(result.Lab + "/" + result.Scenario)}, result)
+			}
+		})
+	}
+}
+
+var todo = regexp.MustCompile(`^\s*// (TODO|ES) (\d+):`)
+
+// TestExerciseTexts has each TODO of an exercise be there in both languages, in the order of their
+// numbers.
+func TestExerciseTexts(t *testing.T) {
+	for _, lab := range loadKit(t).course.Labs {
+		source, err := os.ReadFile(lab.Exercise)
+		if err != nil {
+			t.Errorf("%s: %v", lab.Name, err)
+			continue
+		}
+		if !strings.HasPrefix(string(source), "//go:build exercise\n") {
+			t.Errorf("%s: it would be a part of ./...: begin with //go:build exercise", lab.Exercise)
+		}
+		count := map[string]map[string]int{"TODO": {}, "ES": {}}
+		for line := range strings.Lines(string(source)) {
+			if m := todo.FindStringSubmatch(line); m != nil {
+				count[m[1]][m[2]]++
+			}
+			if n := len([]rune(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", "    "))); n > 100 {
+				t.Errorf("%s: a line of %d columns: %s", lab.Exercise, n, line)
+			}
+		}
+		if len(count["TODO"]) == 0 {
+			t.Errorf("%s: nothing is to be done", lab.Exercise)
+		}
+		for number := range count["TODO"] {
+			if count["ES"][number] == 0 {
+				t.Errorf("%s: TODO %s is not there in Spanish", lab.Exercise, number)
+			}
+		}
+		for number := range count["ES"] {
+			if count["TODO"][number] == 0 {
+				t.Errorf("%s: ES %s is not there in English", lab.Exercise, number)
+			}
+		}
+	}
+}
+
+// TestBroken has an exercise that does not compile say where, by the name that the student knows.
+func TestBroken(t *testing.T) {
+	k := buildKit(t)
+	root := k.course.Root
+	dir, err := os.MkdirTemp(filepath.Join(root, ".build"), "broken-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	lab := *k.course.Labs[0]
+	lab.Exercise = filepath.Join(dir, "stop.go")
+	if err := os.WriteFile(lab.Exercise, []byte("package main\n\nfunc (s *server) stop(arg string) (string, error) { return arg }\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err = k.builder.Exercise(t.Context(), &lab)
+	name, _ := filepath.Rel(root, lab.Exercise)
+	broken, ok := errors.AsType[*build.Broken](err)
+	if !ok || broken.File != name || !strings.Contains(broken.Said, name+":3:") || !strings.Contains(broken.Said, "not enough return values") {
+		t.Errorf("%v", err)
+	}
+}
