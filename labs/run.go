@@ -162,8 +162,8 @@ func (t *telling) opening(lab *course.Lab) {
 		EN: "lecture: %s\nsheet:   labs/%s/README.md",
 		ES: "clase: %s\nguía:  labs/%s/README.es.md"}, t.say(lab.Topic), lab.Name))
 	t.out.Line(t.say(show.Text{
-		EN: "ana, bea, c1, … are clients of this program; a is a program that only waits;\n▸ marks the line that a step is about",
-		ES: "ana, bea, c1, … son clientes de este programa; a es un programa que solo espera;\n▸ marca la línea de la que trata un paso"}))
+		EN: "ana, bea, c1, … are clients of this program; a and b only wait;\n▸ marks the line that a step is about",
+		ES: "ana, bea, c1, … son clientes de este programa; a y b solo esperan;\n▸ marca la línea de la que trata un paso"}))
 }
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {

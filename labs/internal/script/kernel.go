@@ -14,7 +14,7 @@ import (
 var states = map[string]show.Text{
 	"R": {EN: "R running", ES: "R en ejecución"},
 	"S": {EN: "S sleeping", ES: "S dormido"},
-	"D": {EN: "D waiting for a device", ES: "D esperando un dispositivo"},
+	"D": {EN: "D uninterruptible", ES: "D ininterrumpible"},
 	"T": {EN: "T stopped", ES: "T detenido"},
 	"t": {EN: "t traced", ES: "t rastreado"},
 	"Z": {EN: "Z zombie", ES: "Z zombi"},

@@ -26,26 +26,44 @@ func (s *Story) cmdPipe(c *call) error {
 	if err != nil {
 		return misuse("not a descriptor: " + c.args[1])
 	}
-	var holders []int
-	for _, arg := range c.args[3:] {
-		holder, err := strconv.Atoi(arg)
-		if err != nil {
-			return misuse("not a pid: " + arg)
+	var readers, writers []int
+	var into *[]int
+	full := false
+	for _, arg := range c.args[2:] {
+		switch pid, err := strconv.Atoi(arg); {
+		case arg == "readers":
+			into = &readers
+		case arg == "writers":
+			into = &writers
+		case arg == "full":
+			full = true
+		case err == nil && into != nil:
+			*into = append(*into, pid)
+		default:
+			return misuse("pipe PID FD " + strings.Join(c.args[2:], " "))
 		}
-		holders = append(holders, holder)
 	}
 	if err := s.pipeOf(pid, fd); err != nil {
 		return err
 	}
-	switch {
-	case c.args[2] == "full" && len(holders) == 0:
-		return s.pipeFull(pid, fd)
-	case c.args[2] == "readers" && len(holders) > 0:
-		return s.pipeHeld(holders, false)
-	case c.args[2] == "writers" && len(holders) > 0:
-		return s.pipeHeld(holders, true)
+	var ends []proc.PipeEnd
+	if readers != nil {
+		if ends, err = s.pipeHeld(readers, false); err != nil {
+			return err
+		}
 	}
-	return misuse("pipe PID FD " + strings.Join(c.args[2:], " "))
+	if writers != nil {
+		if ends, err = s.pipeHeld(writers, true); err != nil {
+			return err
+		}
+	}
+	if ends != nil {
+		s.Out.Evidence(s.pipeTable(ends))
+	}
+	if full {
+		return s.pipeFull(pid, fd)
+	}
+	return nil
 }
 
 // pipeOf waits until a descriptor refers to a pipe, which the story then is about.
@@ -73,16 +91,15 @@ func (s *Story) pipeEnds() ([]proc.PipeEnd, error) {
 
 // pipeHeld waits until exactly these processes have the read end, or the write end. A shell between
 // the server and one of them may have it too: popen(3) has one.
-func (s *Story) pipeHeld(want []int, write bool) error {
+func (s *Story) pipeHeld(want []int, write bool) (ends []proc.PipeEnd, err error) {
 	which := show.Text{EN: "read end", ES: "extremo de lectura"}
 	if write {
 		which = show.Text{EN: "write end", ES: "extremo de escritura"}
 	}
-	var ends []proc.PipeEnd
 	expected := s.say(show.Text{
 		EN: "the %s of the pipe is held by %s, and by nobody else",
 		ES: "el %s de la tubería lo tiene %s, y nadie más"}, which, s.sayHolders(want))
-	err := s.await(nil, expected,
+	err = s.await(nil, expected,
 		func() string {
 			var who []int
 			for _, e := range ends {
@@ -111,11 +128,7 @@ func (s *Story) pipeHeld(want []int, write bool) error {
 			slices.Sort(have)
 			return slices.Equal(have, want), nil
 		})
-	if err != nil {
-		return err
-	}
-	s.Out.Evidence(s.pipeTable(ends))
-	return nil
+	return ends, err
 }
 
 // between reports whether a process stands between the server and one that descends from it.

@@ -227,7 +227,7 @@ func Vocabulary() []Command {
 		run: (*Story).cmdTable,
 	}, {
 		Name:    "pipe",
-		Args:    "PID FD readers PID… | PID FD writers PID… | PID FD full | gone",
+		Args:    "PID FD [readers PID…] [writers PID…] [full] | gone",
 		Summary: show.Text{EN: "waits until the ends of a pipe are so", ES: "espera a que los extremos de una tubería estén así"},
 		Detail: show.Text{
 			EN: "The pipe is the one to which that descriptor of that process refers. readers, writers: exactly " +
