@@ -1,6 +1,8 @@
 package script
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +10,7 @@ import (
 
 	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/target"
 )
 
 // alike are the calls that do the same for a server's thread as the one that a script names: it waits
@@ -66,7 +69,7 @@ func (s *Story) awaitThreads(pid int, number, in string, expected show.Text) err
 // second of CPU time there is nothing more to wait for.
 const (
 	idleFor   = 300 * time.Millisecond
-	idleLooks = 20  // at the least
+	idleLooks = 10  // at the least
 	spinTicks = 100 // of 10 ms
 )
 
@@ -79,8 +82,7 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 	var atFirst, used, looks, busy int
 	say := func(t show.Text) string { return s.say(t, used*10, time.Since(began).Milliseconds()) }
 	seen := show.Text{EN: "it runs: %d ms of CPU time in %d ms", ES: "corre: %d ms de CPU en %d ms"}
-	err := s.await(nil, expected,
-		func() string { return say(seen) },
+	err := s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil,
 		func() (bool, error) {
 			st, err := proc.ReadStat(pid)
 			if err != nil {
@@ -110,7 +112,9 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 			looks = 0
 			return idle, nil
 		})
-	if err != nil {
+	if hang, ok := errors.AsType[*target.Hang](err); ok && !hang.Quiet {
+		return &failure{expected, say(seen)}
+	} else if err != nil && !ok { // one that stands still is idle
 		return err
 	}
 	s.Out.Note(show.Text{
