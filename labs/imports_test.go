@@ -41,6 +41,9 @@ func TestImports(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			if filepath.Base(dir) == "exercise" {
+				dir = "server" // its file stands for one of the server's
+			}
 			allowed, listed := mayImport[dir]
 			foreign := strings.Contains(strings.Split(name, "/")[0], ".") || strings.HasPrefix(name, "posixlab/")
 			switch {
