@@ -27,10 +27,7 @@ func BenchmarkLabs(b *testing.B) {
 	for name := range k.course.Bugs {
 		k.bug(b, name)
 	}
-	labs := filepath.Join(b.TempDir(), "labs")
-	if out, err := exec.Command("go", "build", "-o", labs, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+	labs := buildLabs(b)
 	b.Setenv("TMPDIR", b.TempDir())
 	cases := []struct {
 		name string

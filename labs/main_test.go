@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -136,6 +137,16 @@ func newRunner(t testing.TB, lang show.Lang) *grade.Runner {
 		}
 	})
 	return r
+}
+
+// buildLabs builds this program, as make does.
+func buildLabs(t testing.TB) string {
+	t.Helper()
+	labs := filepath.Join(t.TempDir(), "labs")
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", labs, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return labs
 }
 
 // self is the path of the test binary.

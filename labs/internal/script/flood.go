@@ -49,7 +49,7 @@ func (f *flood) run() {
 		select {
 		case <-f.over:
 			return
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

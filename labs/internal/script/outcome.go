@@ -46,11 +46,21 @@ func (s *Story) explain(err error) *Outcome {
 	if errors.Is(err, proc.ErrGone) {
 		return &Outcome{
 			Expected: s.say(show.Text{EN: "a process that is there to be looked at", ES: "un proceso que siga ahí para mirarlo"}),
-			Seen:     s.sayGone(),
+			Seen:     s.sayGone() + s.andServerEnded(),
 			Evidence: s.evidence(),
 		}
 	}
 	return &Outcome{Infra: true, Seen: err.Error(), Evidence: s.evidence()}
+}
+
+// andServerEnded tells how the server ended, if it has, after something else.
+func (s *Story) andServerEnded() string {
+	if s.server != nil {
+		if how := s.howServerEnded(); how != "" {
+			return "; " + how
+		}
+	}
+	return ""
 }
 
 func (s *Story) sayHang(h *target.Hang) string {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,46 +204,67 @@ func (s *Story) tableHeld(c *call, ps *actor) error {
 	return nil
 }
 
-// tableMissing gives the servers that are started from now on a PATH on which there is no ps: in the
-// place of each directory that has one, a folder of links to all the rest.
+// tableMissing gives the servers that are started from now on a PATH on which there is no ps: it is
+// without the directories that have one. A server that is a script may need an interpreter from there:
+// for it each of those is a folder of links to all the rest.
 func (s *Story) tableMissing() error {
 	i := slices.IndexFunc(s.env, func(kv string) bool { return strings.HasPrefix(kv, "PATH=") })
 	var path, done []string
-	for n, dir := range filepath.SplitList(strings.TrimPrefix(s.env[i], "PATH=")) {
-		if _, err := os.Stat(filepath.Join(dir, "ps")); err != nil {
-			path = append(path, dir)
-			continue
-		}
-		dir, err := filepath.EvalSymlinks(cmp.Or(dir, "."))
+	for _, dir := range filepath.SplitList(strings.TrimPrefix(s.env[i], "PATH=")) {
+		dir, err := filepath.Abs(cmp.Or(dir, "."))
 		if err != nil {
 			return err
 		}
-		if dir, err = filepath.Abs(dir); err != nil {
-			return err
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real // /bin is often a link to /usr/bin
 		}
-		if slices.Contains(done, dir) { // /bin is often a link to /usr/bin
+		if slices.Contains(done, dir) {
 			continue
 		}
 		done = append(done, dir)
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
-		}
-		links := filepath.Join(s.work, fmt.Sprintf("path%d", n))
-		if err := os.Mkdir(links, 0o777); err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			if entry.Name() == "ps" {
+		if _, err := os.Stat(filepath.Join(dir, "ps")); err == nil {
+			if !isScript(s.Server.Argv[0]) {
 				continue
 			}
-			if err := os.Symlink(filepath.Join(dir, entry.Name()), filepath.Join(links, entry.Name())); err != nil {
+			if dir, err = s.linksWithoutPS(dir); err != nil {
 				return err
 			}
 		}
-		path = append(path, links)
+		path = append(path, dir)
 	}
 	s.env[i] = "PATH=" + strings.Join(path, ":")
 	s.Out.Note(show.Text{EN: "no directory on the server's PATH has a ps", ES: "ningún directorio del PATH del servidor tiene un ps"})
 	return nil
+}
+
+// isScript reports whether a program begins with #!.
+func isScript(program string) bool {
+	file, err := os.Open(program)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var magic [2]byte
+	io.ReadFull(file, magic[:])
+	return string(magic[:]) == "#!"
+}
+
+// linksWithoutPS makes a folder of links to all that a directory has but ps.
+func (s *Story) linksWithoutPS(dir string) (links string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	if links, err = os.MkdirTemp(s.work, "path"); err != nil {
+		return "", err
+	}
+	for _, entry := range entries {
+		if entry.Name() == "ps" {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(dir, entry.Name()), filepath.Join(links, entry.Name())); err != nil {
+			return "", err
+		}
+	}
+	return links, os.Chmod(links, 0o755)
 }
