@@ -69,8 +69,9 @@ func (f *flood) stop() int {
 }
 
 // stalled is how long nothing more has been delivered by a thread that is in a sending call: it waits
-// for the client.
-const stalled = 100 * time.Millisecond
+// for the client. A segment that the client's kernel dropped for want of room is sent anew after 200 ms
+// (RFC 6298, and Linux's minimum), which may be progress once more.
+const stalled = 500 * time.Millisecond
 
 // cmdFlood starts a flood, and waits until the server is in the middle of sending: in a sending call or,
 // if it is built another way, standing still with a reply that is not whole.

@@ -162,7 +162,7 @@ func (s *Story) checkLimit(reply []byte, without string) error {
 	st, statErr := proc.ReadStat(number)
 	whole := comm == st.Comm || comm == st.Comm+" <defunct>" && st.State == "Z"
 	if reply[len(reply)-1] != '\n' || err != nil || statErr != nil || !whole {
-		return &failure{expected, excerpt([]byte(last))}
+		return &failure{expected, s.say(show.Text{EN: "it ends in: %s", ES: "termina en: %s"}, excerpt(reply[max(0, len(reply)-40):]))}
 	}
 	for _, line := range lines {
 		if listed, _, _ := strings.Cut(strings.TrimSpace(line), " "); listed == without {
