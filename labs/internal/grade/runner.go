@@ -89,8 +89,11 @@ func (r *Runner) Run(ctx context.Context, sc *course.Scenario, server target.Com
 const tooLong = 10 * time.Minute
 
 func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Command, told Told) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, tooLong)
-	defer cancel()
+	if !told.Pause && !told.Ask { // a person may think for as long as she likes
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, tooLong)
+		defer cancel()
+	}
 	if err := ctx.Err(); err != nil {
 		return Result{}, errInterrupted
 	}

@@ -216,3 +216,52 @@ func TestNumbers(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDifference shows a table that has changed: what was and what is, row by row.
+func TestDifference(t *testing.T) {
+	head := []Text{{"field", "campo"}, {"value", "valor"}}
+	before := Table{Source: "/proc/7/status", Head: head, Rows: [][]string{{"a", "1"}, {"b", "2"}, {"c", "3"}}}
+	after := Table{Source: "/proc/7/status", Head: head, Rows: [][]string{{"a", "1"}, {"b", "20"}, {"d", "4"}}}
+	var out bytes.Buffer
+	NewNarrator(&out, English, false).Difference(before, after)
+	const want = `    /proc/7/status
+      field  value
+      a      1
+    - b      2
+    + b      20
+    + d      4
+    - c      3
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestReader reads lines as a person types them, and leaves the rest to the next reader.
+func TestReader(t *testing.T) {
+	in := strings.NewReader("one\n\ntwo\nunended")
+	r := &Reader{In: in}
+	for _, want := range []string{"one", "", "two"} {
+		if line, ok := r.Line(); line != want || !ok {
+			t.Errorf("%q, %v; want %q", line, ok, want)
+		}
+	}
+	if in.Len() != len("unended") {
+		t.Errorf("%d bytes are left for the next reader", in.Len())
+	}
+	if line, ok := r.Line(); line != "" || ok {
+		t.Errorf("at the end: %q, %v", line, ok)
+	}
+	if _, ok := r.Line(); ok {
+		t.Error("after the end")
+	}
+}
+
+// TestNoteWraps shows a long fact to its end.
+func TestNoteWraps(t *testing.T) {
+	var out bytes.Buffer
+	NewNarrator(&out, English, false).Note(Text{"%s the end", "%s el fin"}, strings.Repeat("word ", 40))
+	if n := widest(out.String()); n > Width || !strings.HasSuffix(out.String(), "the end\n") {
+		t.Errorf("%d columns:\n%s", n, out.String())
+	}
+}
