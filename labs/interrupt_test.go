@@ -190,6 +190,9 @@ func TestInterrupt(t *testing.T) {
 	commands := [][]string{
 		{"run", "01-sockets/restart"},
 		{"check", "-reference", "-results", "RESULTS", "1"},
+		{"run", "-no-bugs", "05-pipes/eof"},            // a grandchild
+		{"run", "-no-bugs", "06-list-limit/thousands"}, // four thousand zombies
+		{"run", "-no-bugs", "07-signals/errors"},       // a process of the runner's own, as another user
 	}
 	for _, args := range commands {
 		whole := startLabs(t, slices.Clone(args)...)

@@ -105,6 +105,9 @@ func (s *Story) dial(name string, how hearing) error {
 			EN: "connection refused (ECONNREFUSED): nobody listens there",
 			ES: "conexión rechazada (ECONNREFUSED): nadie escucha ahí"})}
 	}
+	if errors.Is(got.err, unix.ECONNRESET) {
+		return &failure{expected, s.sayEnd(got.err)}
+	}
 	if got.err != nil {
 		return got.err
 	}
