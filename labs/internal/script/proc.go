@@ -155,6 +155,9 @@ func (s *Story) procState(_ *call, pid int, args []string) error {
 				return false, err
 			}
 			seen = s.sayState(st.State)
+			if letter == "Z" && st.State == letter {
+				return isZombie(pid)
+			}
 			if letter != "T" {
 				return st.State == letter, nil
 			}
@@ -171,6 +174,19 @@ func (s *Story) procState(_ *call, pid int, args []string) error {
 	}
 	s.exhibit(pid, s.processTable([]proc.Stat{st}))
 	return nil
+}
+
+// isZombie reports whether a process that is in state Z stays so. A process whose parent ignores SIGCHLD
+// is in it for an instant too, while the kernel holds the lock of its process list: a signal to a process
+// group, and be it the null signal to one that does not exist, has to wait for that lock (kill(2)).
+func isZombie(pid int) (bool, error) {
+	const noGroup = 1<<31 - 1
+	unix.Kill(-noGroup, 0)
+	st, err := proc.ReadStat(pid)
+	if err == proc.ErrGone {
+		return false, nil
+	}
+	return st.State == "Z", err
 }
 
 func (s *Story) sayGone() string {
@@ -350,7 +366,13 @@ func (s *Story) procZombies(_ *call, pid int, args []string) error {
 		return misuse("not a number: " + args[0])
 	}
 	expected := s.say(show.Text{EN: "zombies among the children of %d: %d", ES: "zombis entre los hijos de %d: %d"}, pid, n)
-	zombies, err := s.awaitChildren(pid, n, expected, func(st proc.Stat) bool { return st.State == "Z" })
+	zombies, err := s.awaitChildren(pid, n, expected, func(st proc.Stat) bool {
+		if st.State != "Z" {
+			return false
+		}
+		stays, _ := isZombie(st.PID)
+		return stays || n == 0
+	})
 	if err != nil {
 		return err
 	}
