@@ -158,9 +158,8 @@ func (t *telling) failedToBuild(next tale, why string) grade.Result {
 
 func (t *telling) opening(lab *course.Lab) {
 	t.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, t.say(lab.Title)))
-	t.out.Line(t.say(show.Text{
-		EN: "lecture: %s\nsheet:   labs/%s/README.md",
-		ES: "clase: %s\nguía:  labs/%s/README.es.md"}, t.say(lab.Topic), lab.Name))
+	t.out.Line(show.Wrap(t.say(show.Text{EN: "lecture: %s", ES: "clase: %s"}, t.say(lab.Topic)), "", show.Width))
+	t.out.Line(t.say(show.Text{EN: "sheet: labs/%s/README.md", ES: "guía: labs/%s/README.es.md"}, lab.Name))
 	t.out.Line(t.say(show.Text{
 		EN: "ana, bea, c1, … are clients of this program; a and b only wait;\n▸ marks the line that a step is about",
 		ES: "ana, bea, c1, … son clientes de este programa; a y b solo esperan;\n▸ marca la línea de la que trata un paso"}))

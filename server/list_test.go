@@ -64,7 +64,7 @@ func TestListLimit(t *testing.T) {
 		s.awaitLog(`close    client 1$`)
 		cut := ""
 		if lost := table[len(want):]; len(lost) > 0 {
-			cut = fmt.Sprintf("client 1 got %d of %d bytes: %d rows lost", len(want), size, bytes.Count(lost, []byte("\n")))
+			cut = fmt.Sprintf("client 1 got %d of %d bytes; rows lost: %d", len(want), size, bytes.Count(lost, []byte("\n")))
 		}
 		if said := regexp.MustCompile(`(?m)  cut      (.*)$`).FindStringSubmatch(s.log()); cut == "" && said != nil ||
 			cut != "" && (said == nil || said[1] != cut) {
@@ -79,7 +79,7 @@ func TestListLongLine(t *testing.T) {
 	if got := s.connect().list(); !strings.HasPrefix(got, "Error: ") {
 		t.Errorf("LIST gives %q", got)
 	}
-	s.awaitLog(`  cut      client 1 got 0 of 65538 bytes: 1 rows lost$`)
+	s.awaitLog(`  cut      client 1 got 0 of 65538 bytes; rows lost: 1$`)
 }
 
 // TestListReal: with the machine's own ps, the server itself is in the table.

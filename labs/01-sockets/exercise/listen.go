@@ -79,11 +79,13 @@ func (s *server) listen() (fd int) {
 	// existe.
 
 	// TODO 2: from here on the kernel is to complete handshakes, and to queue as many
-	// connections as backlog says. listen(2). Now `ss -ltn` shows a LISTEN line.
+	// connections as backlog says. listen(2). Now `ss -ltn` shows a LISTEN line; but the
+	// server ends when its first client comes, the judge's own too: that is TODO 3.
 	//
 	// ES 2: de aquí en adelante, que el kernel complete los handshakes y forme en la
 	// cola tantas conexiones como diga backlog. listen(2). Ahora `ss -ltn` muestra
-	// una línea LISTEN.
+	// una línea LISTEN; pero el servidor termina cuando llega su primer cliente, también
+	// el del evaluador: eso es el TODO 3.
 
 	local, _ := unix.Getsockname(fd) // names the port that the kernel chose for -port 0
 	s.log.say(logListen, listening, address(local), backlog)

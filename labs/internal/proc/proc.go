@@ -41,6 +41,7 @@ type Stat struct {
 	Ending  bool   // it has begun to exit (PF_EXITING)
 	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
 	CPU     int    // what it has had of the CPUs, in ticks of 10 ms (sysconf(3), _SC_CLK_TCK)
+	Threads int    // how many threads it has
 }
 
 // pfExiting is the kernel's PF_EXITING, in the flags of /proc/PID/stat.
@@ -61,7 +62,7 @@ func readStat(p procfs.Proc) (Stat, error) {
 		return Stat{}, gone(err)
 	}
 	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
-		st.Starttime, int(st.UTime + st.STime)}, nil
+		st.Starttime, int(st.UTime + st.STime), st.NumThreads}, nil
 }
 
 // WaitStatus is how a process has ended, as its parent will learn from wait(2): exit_code, the last

@@ -66,17 +66,25 @@ func (s *Story) cmdPipe(c *call) error {
 	return nil
 }
 
+func (s *Story) sayPipeEnd(pid, fd int) string {
+	return s.say(show.Text{
+		EN: "descriptor %d of process %d is an end of a pipe",
+		ES: "el descriptor %d del proceso %d es un extremo de una tubería"}, fd, pid)
+}
+
 // pipeOf waits until a descriptor refers to a pipe, which the story then is about.
 func (s *Story) pipeOf(pid, fd int) error {
 	seen := ""
-	return s.await(nil, s.say(show.Text{
-		EN: "descriptor %d of process %d is an end of a pipe",
-		ES: "el descriptor %d del proceso %d es un extremo de una tubería"}, fd, pid),
+	return s.await(nil, s.sayPipeEnd(pid, fd),
 		func() string { return seen },
 		func() (bool, error) {
 			fds, err := proc.Descriptors(pid)
 			if seen = fds[fd]; seen == "" {
 				seen = s.say(show.Text{EN: "it is closed", ES: "está cerrado"})
+			}
+			if st, gone := proc.ReadStat(pid); gone != nil || st.State == "Z" {
+				seen = s.say(show.Text{EN: "the process has ended, and had no such end", ES: "el proceso ya terminó, y no tenía un extremo así"})
+				return false, &failure{s.sayPipeEnd(pid, fd), seen}
 			}
 			s.pipe = proc.PipeOf(pid, fd)
 			return s.pipe != 0, err

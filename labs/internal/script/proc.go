@@ -176,17 +176,21 @@ func (s *Story) procState(_ *call, pid int, args []string) error {
 	return nil
 }
 
-// isZombie reports whether a process that is in state Z stays so. A process whose parent ignores SIGCHLD
-// is in it for an instant too, while the kernel holds the lock of its process list: a signal to a process
-// group, and be it the null signal to one that does not exist, has to wait for that lock (kill(2)).
+// isZombie reports whether a process that is in state Z stays so until it is collected. One whose parent
+// ignores SIGCHLD is in it for a moment too: as long as it has other threads that are about to end, and
+// while the kernel, which holds the lock of its process list, finds out that nobody will collect it. A
+// signal to a process group, and be it the null signal to one that does not exist, waits for that lock.
 func isZombie(pid int) (bool, error) {
-	const noGroup = 1<<31 - 1
-	unix.Kill(-noGroup, 0)
 	st, err := proc.ReadStat(pid)
+	if err == nil && st.State == "Z" && st.Threads <= 1 {
+		const noGroup = 1<<31 - 1
+		unix.Kill(-noGroup, 0)
+		st, err = proc.ReadStat(pid)
+	}
 	if err == proc.ErrGone {
 		return false, nil
 	}
-	return st.State == "Z", err
+	return err == nil && st.State == "Z" && st.Threads <= 1, err
 }
 
 func (s *Story) sayGone() string {

@@ -37,7 +37,7 @@ func (s *Story) cmdServer(c *call) error {
 	shown := show.Command(command.Argv)
 	if len(s.limits) > 0 {
 		command.Argv = slices.Concat([]string{s.Actor, "launch"}, s.limits, []string{"--"}, command.Argv)
-		shown += "   (" + strings.Join(s.limits, " ") + ")"
+		shown += " (" + s.sayLimits() + ")"
 	}
 	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
 	s.logs = append(s.logs, log)
@@ -59,6 +59,26 @@ func (s *Story) cmdServer(c *call) error {
 		return s.startLater(c, command)
 	}
 	return err
+}
+
+// sayLimits tells what servers are started under.
+func (s *Story) sayLimits() string {
+	var all []string
+	for _, limit := range s.limits {
+		name, value, _ := strings.Cut(limit, "=")
+		switch name {
+		case "nofile":
+			limit = s.say(show.Text{EN: "at most %s descriptors", ES: "a lo más %s descriptores"}, value)
+		case "fork":
+			limit = s.say(show.Text{EN: "no new processes", ES: "sin procesos nuevos"})
+		case "spare":
+			limit = s.say(show.Text{EN: "no signals to %s", ES: "sin señales para %s"}, value)
+		case "without":
+			limit = s.say(show.Text{EN: "without CAP_KILL", ES: "sin CAP_KILL"})
+		}
+		all = append(all, limit)
+	}
+	return strings.Join(all, ", ")
 }
 
 // errPortWaits says that a server could not have its built-in port for connections of a scenario

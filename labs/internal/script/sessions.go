@@ -31,8 +31,8 @@ func (s *Story) cmdSessions(c *call) error {
 	return nil
 }
 
-// passer is the client of a short session. No script uses this name.
-const passer = "c?"
+// passer is the client of a short session. No script has another client of this name.
+const passer = "guest"
 
 func (s *Story) session(c *call, way int) error {
 	do := func(run func(*Story, *call) error, args ...string) error {

@@ -144,8 +144,15 @@ func (n *Narrator) Hears(who string, reply []byte) {
 	lines := strings.Split(strings.TrimSuffix(string(reply), "\n"), "\n")
 	arrow := n.paint[server].Sprintf("%s ←", who)
 	indent := strings.Repeat(" ", utf8.RuneCountInString(who)+2)
-	if len(lines) == 1 { // an error, say, which is to be read to its end
-		lines = strings.Split(Wrap(Printable(lines[0]), "", Width-5-len(indent)), "\n")
+	if len(lines) <= 2 { // errors, say, which are to be read to their end
+		var whole []string
+		for _, line := range lines {
+			if utf8.RuneCountInString(line) > Width-5-len(indent) {
+				line = Wrap(Printable(line), "", Width-5-len(indent))
+			}
+			whole = append(whole, strings.Split(line, "\n")...)
+		}
+		lines = whole
 	}
 	for i, line := range lines {
 		switch {
