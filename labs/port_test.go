@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -170,28 +169,14 @@ func TestBrokenServers(t *testing.T) {
 	})
 }
 
-// TestDeck judges the lecture's server in C, as a submission: what it fails, it fails by its own
-// faults.
+// TestDeck judges the lecture's server in C, as a submission, with each isolation: what it fails, it
+// fails by its own faults. (TestCDeck judges it by all labs.)
 func TestDeck(t *testing.T) {
-	for _, tool := range []string{"cc", "make"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(err)
-		}
-	}
+	needs(t, "cc", "make")
 	if !inNetns(t) {
 		return
 	}
-	k := loadKit(t)
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join(k.course.Root, "testdata", "deck"))); err != nil {
-		t.Fatal(err)
-	}
-	os.Remove(filepath.Join(dir, "server_bin")) // somebody may have built it there
-	if out, err := exec.Command("make", "-C", dir).CombinedOutput(); err != nil {
-		t.Fatalf("make: %v\n%s", err, out)
-	}
-	server := target.Command{Argv: []string{filepath.Join(dir, "server_bin")}, Dir: dir}
-	fails := []string{"02-protocol/errors", "02-protocol/stream", "02-protocol/verbs"}
+	server := target.Command{Argv: []string{buildC(t, "deck")}}
 	eachWay(t, func(t *testing.T, r *grade.Runner) {
 		judge := func(sc *course.Scenario) {
 			result := r.Run(t.Context(), sc, server, grade.Told{})
@@ -199,15 +184,16 @@ func TestDeck(t *testing.T) {
 			if failed {
 				tellsWhy(t, trial{"deck", server.Argv[0], sc}, result)
 			}
-			if result.Verdict == grade.Infra || failed != slices.Contains(fails, sc.ID()) {
+			if result.Verdict == grade.Infra || failed != slices.Contains(deckFails, sc.ID()) {
 				t.Error(why(result))
 			}
 		}
+		scenarios := slices.Concat(loadKit(t).course.Find("1"), loadKit(t).course.Find("2"))
 		if r.Isolation > grade.Alone {
-			inParallel(k.course.Scenarios(), judge)
+			inParallel(scenarios, judge)
 			return
 		}
-		for _, sc := range k.course.Scenarios() { // one after another: they share the port
+		for _, sc := range scenarios { // one after another: they share the port
 			judge(sc)
 		}
 	})
