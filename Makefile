@@ -22,7 +22,7 @@ check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_
 
 exercise-%: ## exercise-1, …: build server/server with your exercise in it, to try it by hand
 	@mkdir -p .build
-	@file=$$(echo $$(printf 'labs/%02d-*/exercise/*.go' $*)); \
+	@n=$*; file=$$(echo labs/0$${n#0}-*/exercise/*.go); \
 	test -f $$file || { echo "there is no exercise $*: no hay ejercicio $*"; exit 2; }; \
 	printf '{"Replace": {"server/%s": "%s"}}' $${file##*/} $$file > .build/exercise.json && \
 	CGO_ENABLED=0 go build -buildvcs=false -tags exercise -overlay .build/exercise.json -o server/server ./server && \

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -245,7 +246,7 @@ func (a *app) report(r grade.Result) {
 	if mark == "" {
 		mark = "✗"
 	}
-	a.out.Verdict(r.Verdict == grade.Pass || r.Verdict == grade.Skip, fmt.Sprintf("%s %-16s %-7s %2d/%d  %8s",
+	a.out.Verdict(r.Verdict == grade.Pass || r.Verdict == grade.Skip, fmt.Sprintf("%s %-16s %-7s %2d/%d pts  %8s",
 		mark, r.Scenario, a.say(verdicts[r.Verdict]), r.Points, r.Max,
 		show.Duration(time.Duration(r.Seconds*float64(time.Second)))))
 	if r.Verdict != grade.Pass {
@@ -290,6 +291,12 @@ func (c *checking) summary() {
 		EN: "%d passed, %d failed, %d skipped, %d infra; %d of %d points",
 		ES: "bien: %d, fallas: %d, omitidos: %d, infra: %d; %d de %d puntos"},
 		count[grade.Pass], count[grade.Fail], count[grade.Skip], count[grade.Infra], points, most))
+	first := slices.IndexFunc(c.results.Results, func(r grade.Result) bool { return r.Verdict == grade.Fail })
+	if first >= 0 && len(c.results.Results) > 1 {
+		c.out.Line(c.say(show.Text{
+			EN: "  begin with %[1]s: make check-%[1]s",
+			ES: "  empieza por %[1]s: make check-%[1]s"}, c.results.Results[first].Scenario))
+	}
 }
 
 // vocabulary prints the commands that scripts can use.

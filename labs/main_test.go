@@ -203,7 +203,7 @@ func await(t testing.TB, what string, holds func() bool) {
 // inParallel calls f for every item, several at once, as `labs check` does: a scenario mostly
 // waits.
 func inParallel[T any](items []T, f func(T)) {
-	slots := make(chan struct{}, 2*runtime.NumCPU())
+	slots := make(chan struct{}, 3*runtime.NumCPU())
 	var all sync.WaitGroup
 	for _, item := range items {
 		slots <- struct{}{}

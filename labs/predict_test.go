@@ -21,7 +21,7 @@ func TestPredict(t *testing.T) {
 		want         []string
 	}{
 		{"no", "en", []string{"? The server will be killed.", "✓ so it is", "predictions that came true: 1 of 1"}},
-		{"Yes.", "en", []string{"✗ no: no", "predictions that came true: 0 of 1"}},
+		{"Yes.", "en", []string{"✗ it is: no", "predictions that came true: 0 of 1"}},
 		{"No", "es", []string{"? Van a matar al servidor.", "✓ así es", "predicciones acertadas: 1 de 1"}},
 		{"", "en", []string{"stories told: 1"}},
 	} {

@@ -39,9 +39,9 @@ func main() {
 			act(self, strings.TrimSuffix(line, "\n"))
 		}
 	}
-	// For reading and writing, so that open does not wait for a writer and read never sees the
-	// end (fifo(7)). In raw calls: an actor is one thread that is blocked, and nothing more.
-	fifo, err := syscall.Open(self+".fifo", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	// The script holds the other end: when it goes, read sees the end, and the actor goes too
+	// (fifo(7)). In raw calls: an actor is one thread that is blocked, and nothing more.
+	fifo, err := syscall.Open(self+".fifo", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) && len(os.Args) > 1 && tools[os.Args[1]] != nil {
 		err = tools[os.Args[1]](os.Args[2:])
 	}
@@ -109,7 +109,9 @@ func readLine(fifo int) string {
 	for b := make([]byte, 1); ; {
 		switch n, err := syscall.Read(fifo, b); {
 		case err == syscall.EINTR:
-		case err != nil || n != 1:
+		case err == nil && n == 0: // the script is over
+			os.Exit(0)
+		case err != nil:
 			fail(err)
 		case b[0] == '\n':
 			return string(line)

@@ -45,9 +45,8 @@ func noForks() (program []unix.SockFilter) {
 	}
 	return append(program,
 		jump(unix.BPF_JEQ, unix.SYS_CLONE3, 1), fails(uint32(unix.ENOSYS)),
-		jump(unix.BPF_JEQ, unix.SYS_CLONE, 5),
-		load(argumentAt), jump(unix.BPF_JSET, unix.CLONE_THREAD, 1), allow, fails(uint32(unix.EAGAIN)),
-		load(numberAt))
+		jump(unix.BPF_JEQ, unix.SYS_CLONE, 4),
+		load(argumentAt), jump(unix.BPF_JSET, unix.CLONE_THREAD, 1), allow, fails(uint32(unix.EAGAIN)))
 }
 
 // noSignalsTo refuses every call that would send a signal to this process.
@@ -67,7 +66,7 @@ func install(rules []unix.SockFilter) error {
 		return errors.New("not known on " + runtime.GOARCH)
 	}
 	program := append([]unix.SockFilter{
-		load(archAt), jump(unix.BPF_JEQ, arch, 1), load(numberAt), // another architecture's: its number is none of these
+		load(archAt), jump(unix.BPF_JEQ, arch, 1), load(numberAt), // another's number is larger than any call's
 	}, rules...)
 	program = append(program, allow)
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {

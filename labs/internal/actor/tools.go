@@ -22,7 +22,8 @@ var tools = map[string]func(args []string) error{
 // launch becomes another program, under limits:
 //
 //	nofile=N    at most N descriptors (RLIMIT_NOFILE)
-//	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed
+//	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed. Whoever then
+//	            takes the -1 of fork for a pid is kept from signalling everybody by it (kill(2))
 //	spare=PID   no signal to this process: kill and its kin fail with EPERM
 //	without=N   not this capability (capabilities(7))
 //
@@ -40,7 +41,7 @@ func launch(args []string) error {
 		case "nofile":
 			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(n), Max: uint64(n)})
 		case "fork":
-			filter = append(filter, noForks()...)
+			filter = append(append(filter, noForks()...), noSignalsTo(-1)...)
 		case "spare":
 			filter = append(filter, noSignalsTo(n)...)
 		case "without":

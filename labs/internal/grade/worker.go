@@ -2,6 +2,7 @@ package grade
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -119,6 +120,9 @@ type worker struct {
 func (w *worker) endEarly(runner io.Reader) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	if w.Isolation == Contained {
+		signals = nil // we are process 1, whom a wrong server may signal; the runner ends us by the pipe
+	}
 	// Whoever reads what we say may go first. Not caught, the SIGPIPE of the next line would end us
 	// there, and leave our files behind.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
@@ -246,7 +250,7 @@ func (w *worker) verdict(t *scriptT) Result {
 	case outcome != nil:
 		step := w.story.Step
 		return Result{Verdict: Fail, Step: step.Heading, StepNumber: step.Number, Steps: step.Of,
-			Hint: step.Hint, Expected: outcome.Expected,
+			Hint: cmp.Or(outcome.Hint, step.Hint), Expected: outcome.Expected,
 			Seen: outcome.Seen, Evidence: outcome.Evidence}
 	case t.failed: // a mistake in the script, or one of testscript's own commands
 		return Result{Verdict: Infra, Reason: lastLine(t.log.String())}

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ func (set SignalSet) Names() (names []string) {
 // Signals are the sets that /proc/PID/status shows.
 type Signals struct {
 	Pending SignalSet // for the main thread (SigPnd) or for the whole process (ShdPnd)
-	Blocked SignalSet // by the main thread (SigBlk)
+	Blocked SignalSet // by any thread (SigBlk)
 	Ignored SignalSet // SigIgn
 	Caught  SignalSet // SigCgt
 }
@@ -50,6 +51,16 @@ func ReadSignals(pid int) (s Signals, err error) {
 	data, err := os.ReadFile(path(pid, "status"))
 	if err != nil {
 		return s, gone(err)
+	}
+	tasks, _ := filepath.Glob(path(pid, "task", "*", "status"))
+	for _, task := range tasks {
+		status, _ := os.ReadFile(task) // a thread that has gone blocks nothing
+		for line := range strings.Lines(string(status)) {
+			if value, found := strings.CutPrefix(line, "SigBlk:"); found {
+				bits, _ := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+				s.Blocked |= SignalSet(bits)
+			}
+		}
 	}
 	into := map[string]*SignalSet{
 		"SigPnd": &s.Pending, "ShdPnd": &s.Pending, "SigBlk": &s.Blocked, "SigIgn": &s.Ignored, "SigCgt": &s.Caught}

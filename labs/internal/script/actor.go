@@ -205,7 +205,12 @@ func (s *Story) cmdStranger(c *call) error {
 	if os.Geteuid() == 0 {
 		uid = nobody
 	}
-	pid, err := s.run.Extra(target.Command{Argv: []string{"sleep", "1000000"}, Dir: "/"}, s.env, nil, uid)
+	sleep := target.Command{Argv: []string{"sleep", "1000000"}, Dir: "/"}
+	pid, err := s.run.Extra(sleep, s.env, nil, uid)
+	if err != nil && uid != 0 { // root of a namespace that has no other user
+		uid = 0
+		pid, err = s.run.Extra(sleep, s.env, nil, uid)
+	}
 	if err != nil {
 		return fmt.Errorf("sleep: %w", err)
 	}

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 
@@ -85,7 +86,7 @@ func (s *Story) cmdHangup(c *call) error {
 		s.Out.Event(conn.name, show.Text{
 			EN: "shutdown(SHUT_WR): nothing more to say, still listening",
 			ES: "shutdown(SHUT_WR): ya no dice nada, pero sigue escuchando"})
-		if err := conn.tcp.CloseWrite(); err != unix.ENOTCONN {
+		if err := conn.tcp.CloseWrite(); !errors.Is(err, unix.ENOTCONN) {
 			return err
 		}
 		return nil

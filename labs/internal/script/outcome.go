@@ -18,12 +18,21 @@ type Outcome struct {
 	Expected string // in the reader's language, as are all of these
 	Seen     string
 	Evidence []string // lines, from the kernel and from the server's own output
+	Hint     string   // that fits better than the step's; "" is none
 }
 
 // A failure ends a story: what a command expected, and what it saw instead.
 type failure struct {
 	expected, seen string
 }
+
+// A hinted failure knows better than the step what may be wrong.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
 
 func (f *failure) Error() string { return "expected " + f.expected + "; saw " + f.seen }
 
@@ -41,7 +50,11 @@ func (m misuse) Error() string { return string(m) }
 // its hang is the machine's, or the kit's.
 func (s *Story) explain(err error) *Outcome {
 	if f, ok := errors.AsType[*failure](err); ok {
-		return &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
+		outcome := &Outcome{Expected: f.expected, Seen: f.seen, Evidence: s.evidence()}
+		if h, ok := errors.AsType[*hinted](err); ok {
+			outcome.Hint = h.hint
+		}
+		return outcome
 	}
 	if errors.Is(err, proc.ErrGone) {
 		return &Outcome{

@@ -30,13 +30,24 @@ func (s *Story) cmdPredict(c *call) error {
 	}
 	s.Predictions.Asked++
 	accepted, own := s.answers(strings.Join(c.args[2:], " "))
-	if slices.Contains(accepted, answer) {
+	if matches(answer, accepted) {
 		s.Predictions.Right++
 		s.Out.Foretold(true, s.say(show.Text{EN: "so it is", ES: "así es"}))
 	} else {
-		s.Out.Foretold(false, s.say(show.Text{EN: "no: %s", ES: "no: %s"}, own))
+		s.Out.Foretold(false, s.say(show.Text{EN: "it is: %s", ES: "es: %s"}, own))
 	}
 	return nil
+}
+
+// matches reports whether an answer is one of those that are right, begins with one as a word, or has a
+// long one among its words.
+func matches(answer string, accepted []string) bool {
+	const long = 4
+	words := strings.FieldsFunc(answer, func(r rune) bool { return strings.ContainsRune(" ,.;:()", r) })
+	return slices.ContainsFunc(accepted, func(right string) bool {
+		return answer == right || len(words) > 0 && words[0] == right ||
+			len(right) >= long && strings.Contains(" "+answer+" ", " "+right+" ")
+	})
 }
 
 // answers reads "yes|y;sí|s": what is accepted, in English and, after the semicolon, in Spanish; and

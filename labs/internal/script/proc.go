@@ -255,13 +255,17 @@ func (s *Story) procEnded(_ *call, pid int, args []string) error {
 	status, err := proc.WaitStatus(pid)
 	if err == proc.ErrGone {
 		var known bool
-		if status, known = s.run.Status(pid); !known && !s.shellBetween {
+		// A wrapper that waits for the server, a shell between the server and ps, or a server that
+		// ended in the same moment and ignored SIGCHLD: others may have collected it.
+		_, serverGone := proc.ReadStat(s.server.PID)
+		others := s.shellBetween || pid == s.server.PID && pid != s.server.Root || pid != s.server.PID && serverGone != nil
+		if status, known = s.run.Status(pid); !known && !others {
 			return &failure{expected, s.sayGone()} // somebody has collected it
 		}
 		if !known {
 			s.Out.Note(show.Text{
-				EN: "/proc/%d is gone: its parent, which is not the server, has collected it",
-				ES: "/proc/%d ya no existe: lo recolectó su padre, que no es el servidor"}, pid)
+				EN: "/proc/%d is gone: somebody else has collected it, and has its status",
+				ES: "/proc/%d ya no existe: lo recolectó alguien más, que tiene su estado"}, pid)
 			return nil
 		}
 	} else if err != nil {

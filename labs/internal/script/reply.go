@@ -101,7 +101,13 @@ func (s *Story) reply(c *conn) ([]byte, error) {
 		return true
 	})
 	if err != nil {
-		return nil, err
+		return nil, &hinted{err, s.say(show.Text{
+			EN: "It answered one request, and reads no more. After a reply, go back to recv(2), in a loop, until it " +
+				"returns 0: lab 2, persistence. And if you do close: a child that inherited the descriptor keeps " +
+				"the connection open (SOCK_CLOEXEC, accept4(2)).",
+			ES: "Contestó una petición y ya no lee. Después de responder, vuelve a recv(2), en un ciclo, hasta que " +
+				"devuelva 0: laboratorio 2, persistence. Y si sí cierras: un hijo que heredó el descriptor mantiene " +
+				"abierta la conexión (SOCK_CLOEXEC, accept4(2))."})}
 	}
 	reply := c.take(all - mark)
 	c.take(mark)

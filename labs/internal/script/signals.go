@@ -45,7 +45,7 @@ func (s *Story) procSignals(_ *call, pid int, args []string) error {
 		},
 		func() (_ bool, err error) {
 			got, err = proc.ReadSignals(pid)
-			return wanted(got), err
+			return wanted(got) || len(args) == 2 && args[0] == "handles" && sigwaits(pid), err
 		})
 	if err != nil {
 		return err
@@ -76,6 +76,13 @@ func (s *Story) wantedSignals(pid int, args []string) (expected string, wanted f
 	}
 	expected = s.say(show.Text{EN: "%s: SIG%s in %s", ES: "%s: SIG%s en %s"}, file, args[1], set.field)
 	return expected, func(got proc.Signals) bool { return set.of(got).Has(sig) }, nil
+}
+
+// sigwaits reports whether a thread of a process is in sigwait(3). As long as it is, the kernel does not
+// count what it waits for among the blocked.
+func sigwaits(pid int) bool {
+	threads, _ := proc.Threads(pid)
+	return slices.ContainsFunc(threads, func(th proc.Thread) bool { return th.Call == "sigwait" })
 }
 
 // signalTable decodes the bitmaps of /proc/PID/status.
@@ -114,7 +121,7 @@ func (s *Story) handles(name string) (bool, error) {
 		return false, misuse("no server was started")
 	}
 	got, err := proc.ReadSignals(s.server.PID)
-	return sets["handles"].of(got).Has(sig), err
+	return sets["handles"].of(got).Has(sig) || sigwaits(s.server.PID), err
 }
 
 func (s *Story) cmdSignal(c *call) error {

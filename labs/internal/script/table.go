@@ -223,7 +223,7 @@ func (s *Story) tableMissing() error {
 		}
 		done = append(done, dir)
 		if _, err := os.Stat(filepath.Join(dir, "ps")); err == nil {
-			if !isScript(s.Server.Argv[0]) {
+			if !slices.ContainsFunc(s.Server.Argv, isScript) {
 				os.Symlink("/bin/sh", filepath.Join(s.work, "bin", "sh")) // popen may look for it
 				continue
 			}
@@ -238,16 +238,17 @@ func (s *Story) tableMissing() error {
 	return nil
 }
 
-// isScript reports whether a program begins with #!.
-func isScript(program string) bool {
-	file, err := os.Open(program)
+// isScript reports whether a word of a command is a file that is not a program of the machine's own
+// format (elf(5)), so that something has to interpret it.
+func isScript(word string) bool {
+	file, err := os.Open(word)
 	if err != nil {
 		return false
 	}
 	defer file.Close()
-	var magic [2]byte
-	io.ReadFull(file, magic[:])
-	return string(magic[:]) == "#!"
+	var magic [4]byte
+	_, err = io.ReadFull(file, magic[:])
+	return err == nil && string(magic[:]) != "\x7fELF"
 }
 
 // linksWithoutPS makes a folder of links to all that a directory has but ps.

@@ -70,6 +70,7 @@ func (s *Story) awaitThreads(pid int, number, in string, expected show.Text) err
 const (
 	idleFor   = 300 * time.Millisecond
 	idleLooks = 10  // at the least
+	idleTurns = 100 // how often its threads may have left a CPU meanwhile: a loop that sleeps a little does far more
 	spinTicks = 100 // of 10 ms
 )
 
@@ -79,7 +80,7 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 		EN: "every thread of process %d sleeps",
 		ES: "todos los hilos del proceso %d duermen"}, pid)
 	var began, since time.Time
-	var atFirst, used, looks, busy int
+	var atFirst, used, looks, busy, turns, first int
 	say := func(t show.Text) string { return s.say(t, used*10, time.Since(began).Milliseconds()) }
 	seen := show.Text{EN: "it runs: %d ms of CPU time in %d ms", ES: "corre: %d ms de CPU en %d ms"}
 	err := s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil,
@@ -98,8 +99,12 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 			if used = st.CPU - atFirst; used >= spinTicks {
 				return false, &failure{expected, say(seen)}
 			}
+			turns = 0
+			for _, th := range threads {
+				turns += th.Switches
+			}
 			if looks == 0 {
-				since, busy = time.Now(), 0
+				since, busy, first = time.Now(), 0, turns
 			}
 			looks++
 			if slices.ContainsFunc(threads, func(th proc.Thread) bool { return th.State == "R" }) {
@@ -108,7 +113,7 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 			if looks < idleLooks || time.Since(since) < idleFor {
 				return false, nil
 			}
-			idle := busy <= looks/10
+			idle := busy <= looks/10 && turns-first <= idleTurns
 			looks = 0
 			return idle, nil
 		})
@@ -166,7 +171,7 @@ type holding struct{ descriptors, threads, children int }
 // its threads.
 const (
 	moreDescriptors = 10
-	moreThreads     = 50
+	moreThreads     = 20
 )
 
 // procHolds counts what a process holds, and remembers it; or waits until it is no more than that.

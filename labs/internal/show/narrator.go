@@ -194,7 +194,7 @@ type Table struct {
 func (t Table) Lines(lang Lang) []string {
 	lines := t.lines(lang, 2)
 	for _, line := range lines {
-		if utf8.RuneCountInString(line) > Width-6 {
+		if utf8.RuneCountInString(line) > Width-4 {
 			return t.lines(lang, 1)
 		}
 	}
@@ -351,7 +351,7 @@ func (n *Narrator) Verbatim(label, line, where string) {
 // Block writes lines as they are, indented.
 func (n *Narrator) Block(lines []string) {
 	for _, line := range lines {
-		n.printf("      %s\n", clip(line, Width-6))
+		n.printf("    %s\n", clip(line, Width-4))
 	}
 }
 
