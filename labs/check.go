@@ -38,6 +38,7 @@ func check(ctx context.Context, a *app, args []string) int {
 	if status >= 0 {
 		return status
 	}
+	server = strings.TrimSpace(server)
 	if len(scenarios) == 0 {
 		scenarios = a.course.Scenarios()
 	}
@@ -62,7 +63,13 @@ func check(ctx context.Context, a *app, args []string) int {
 	case server != "":
 		command, err := foreign(server)
 		if err != nil {
-			return a.wrongUse(err.Error())
+			name := strings.Fields(server)[0]
+			why := a.say(show.Text{EN: "cannot run %s (%v): is it built?", ES: "no se puede ejecutar %s (%v): ¿ya lo compilaste?"}, name, err)
+			if !strings.Contains(name, "/") {
+				why += a.say(show.Text{EN: " Did you mean ./%s?", ES: " ¿Quisiste decir ./%s?"}, name)
+			}
+			fmt.Fprintln(os.Stderr, "labs: "+why)
+			return grade.ExitUsage
 		}
 		c.results.Server = server
 		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
@@ -139,7 +146,7 @@ func foreign(server string) (target.Command, error) {
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return target.Command{}, fmt.Errorf("-server: %w", err)
+		return target.Command{}, errors.Unwrap(err) // the name stands beside it
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return target.Command{}, err

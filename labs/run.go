@@ -166,12 +166,19 @@ func (t *telling) opening(lab *course.Lab) {
 }
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {
-	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), t.say(sc.Claim))
+	claim, after := t.say(sc.Claim), ""
+	if t.ask && sc.Predicts { // it would give the answer away
+		claim, after = "", claim
+	}
+	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), claim)
 	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause != nil, Ask: t.ask})
 	t.predictions.Asked += result.Predictions.Asked
 	t.predictions.Right += result.Predictions.Right
 	if result.Verdict == grade.Pass {
 		t.passed++
+		if after != "" {
+			t.out.Line("\n" + show.Wrap(after, "  ", show.Width))
+		}
 		return
 	}
 	if ctx.Err() == nil {

@@ -51,6 +51,7 @@ static void list(int conn)
         say(conn, "Error: cannot list processes: popen: %s\n", strerror(errno));
         return;
     }
+    /* FAULT: without a ps only popen's shell knows; nothing is read, and nothing sent. */
     size_t length = fread(table, 1, sizeof table, ps);
 
     /* FAULT: a longer table ends at its last line that fits, and nothing says so. */
@@ -80,6 +81,7 @@ static void start(int conn, char **argv)
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
         dup2(null, STDERR_FILENO);
+        /* FAULT: no setpgid: Ctrl-C at the server's terminal ends every child too. */
         /* FAULT: nothing is close-on-exec: the child keeps the port and all sockets open. */
         execvp(argv[0], argv);
         _exit(127);
@@ -170,6 +172,7 @@ static void fail(const char *call)
 
 int main(void)
 {
+    /* FAULT: SIGTERM has its default: the server ends, and leaves its children behind. */
     struct sigaction sa = { .sa_handler = reap, .sa_flags = SA_RESTART };
     sigaction(SIGCHLD, &sa, NULL);
 

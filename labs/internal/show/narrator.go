@@ -96,10 +96,12 @@ func (n *Narrator) Title(text string) {
 	n.printf("\n%s\n%s\n", n.paint[title].Sprint(text), strings.Repeat("─", min(Width, utf8.RuneCountInString(text))))
 }
 
-// Scene opens a scenario: its name, whose server it is about, and what it claims.
+// Scene opens a scenario: its name, whose server it is about, and what it claims; "" is nothing yet.
 func (n *Narrator) Scene(name, about, claim string) {
-	n.printf("\n%s  %s\n%s\n", n.paint[title].Sprint("▌"+name), n.paint[strong].Sprint(about),
-		n.paint[faint].Sprint(Wrap(claim, "  ", Width)))
+	n.printf("\n%s  %s\n", n.paint[title].Sprint("▌"+name), n.paint[strong].Sprint(about))
+	if claim != "" {
+		n.printf("%s\n", n.paint[faint].Sprint(Wrap(claim, "  ", Width)))
+	}
 }
 
 // Step begins the next step of a scenario, and ends the one before. A pause comes after the
