@@ -158,9 +158,6 @@ func (s *Story) alive(name string, a *actor) error {
 		s.say(show.Text{EN: "%s still does as it is told", ES: "%s sigue obedeciendo"}, name),
 		func() string { return s.say(show.Text{EN: "no sign of life from it", ES: "no da señales de vida"}) },
 		func() (bool, error) {
-			if _, err := s.run.Tree(); err != nil { // collects what was left to us
-				return false, err
-			}
 			_, err := os.Stat(sign)
 			if errors.Is(err, fs.ErrNotExist) {
 				return false, nil

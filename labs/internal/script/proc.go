@@ -225,9 +225,7 @@ func (s *Story) awaitEnd(pid int, expected string, zombie bool) error {
 	return s.await(nil, expected,
 		func() string { return seen },
 		func() (bool, error) {
-			if _, err := s.run.Tree(); err != nil { // collects what was left to us
-				return false, err
-			}
+			s.run.Collect(pid)
 			st, err := proc.ReadStat(pid)
 			if err == proc.ErrGone {
 				return true, nil

@@ -200,6 +200,19 @@ func (r *Run) Status(pid int) (status unix.WaitStatus, known bool) {
 	return status, known
 }
 
+// Collect takes the status of an orphan that was left to us, if it has ended: it is gone then. Of any
+// other process it does nothing.
+func (r *Run) Collect(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var status unix.WaitStatus
+	if !r.started[pid] {
+		if got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil); got == pid && err == nil {
+			r.statuses[pid] = status
+		}
+	}
+}
+
 // isServer reports whether a process is one of the run's servers, and not what one started.
 func (r *Run) isServer(pid int) bool {
 	r.mu.Lock()
@@ -325,6 +338,12 @@ func (r *Run) Tree() ([]proc.Stat, error) {
 	if err != nil {
 		return nil, err
 	}
+	var orphans []int
+	defer func() {
+		for _, pid := range orphans {
+			r.Collect(pid)
+		}
+	}()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	parent := make(map[int]int)
@@ -344,10 +363,7 @@ func (r *Run) Tree() ([]proc.Stat, error) {
 		switch {
 		case !mine:
 		case st.State == "Z" && st.Parent == os.Getpid() && !r.started[st.PID]:
-			var status unix.WaitStatus // an orphan's end: nobody else waits for it
-			if pid, err := unix.Wait4(st.PID, &status, unix.WNOHANG, nil); pid == st.PID && err == nil {
-				r.statuses[pid] = status
-			}
+			orphans = append(orphans, st.PID) // nobody else waits for it
 		default:
 			tree = append(tree, st)
 		}
