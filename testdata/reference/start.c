@@ -119,7 +119,8 @@ static _Noreturn void become(const char *path, char *argv[], int out, int report
 }
 
 /* Waits until exec has closed the pipe, and returns 0, or until the clone has sent exec's
- * error over it, and returns that. */
+ * error over it, and returns that. (A clone that is killed before exec closes it too: the
+ * program never ran, and nobody but wait can tell.) */
 static int exec_error(int report)
 {
     int error;
