@@ -133,8 +133,8 @@ func (a *app) warnOfIsolation(r *grade.Runner) {
 			ES: "sin espacios de nombres de red: un escenario a la vez%s"}, why))
 	}
 	fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
-		EN: "without a pid namespace: STOP -1 and its like are not sent, since a wrong server would end all of your processes%s",
-		ES: "sin espacio de nombres de procesos: no se envía STOP -1 ni parecidos, porque un servidor equivocado terminaría todos tus procesos%s"}, why))
+		EN: "without a pid namespace: STOP 1, STOP -1 and their like are not sent, since a wrong server would end all of your processes%s",
+		ES: "sin espacio de nombres de procesos: no se envían STOP 1, STOP -1 ni parecidos, porque un servidor equivocado terminaría todos tus procesos%s"}, why))
 }
 
 // foreign splits the command of a server that is not ours at spaces. Quotes are not understood:
