@@ -47,13 +47,13 @@ func buildC(t testing.TB, folder string) string {
 // TestCReference has the reference in C, which the labs know by nothing but its binary, pass every
 // scenario.
 func TestCReference(t *testing.T) {
-	judgeC(t, "reference", nil)
+	judgeC(t, "reference", nil, "")
 }
 
 // TestCDeck has the server in C that follows the slides fail for each of its faults, and for nothing
 // else.
 func TestCDeck(t *testing.T) {
-	judgeC(t, "deck", deckFails)
+	judgeC(t, "deck", deckFails, "09-robustness/slow-reader")
 }
 
 // deckFails are the scenarios that the deck's server fails, by the faults that its source marks.
@@ -67,8 +67,9 @@ var deckFails = []string{
 	"09-robustness/descriptors", "09-robustness/no-leak", "09-robustness/vanish",
 }
 
-// judgeC judges a server in C by all scenarios, and compares which of them it fails.
-func judgeC(t *testing.T, folder string, want []string) {
+// judgeC judges a server in C by all scenarios, and compares which of them it fails. The one that it may
+// fail or not hangs on which of its threads a signal interrupts: its own fault, too.
+func judgeC(t *testing.T, folder string, want []string, may string) {
 	server := target.Command{Argv: []string{buildC(t, folder)}}
 	r := newRunner(t, show.English)
 	if r.Isolation < grade.OwnNetwork {
@@ -78,7 +79,7 @@ func judgeC(t *testing.T, folder string, want []string) {
 	var failed []string
 	inParallel(loadKit(t).course.Scenarios(), func(sc *course.Scenario) {
 		result := r.Run(t.Context(), sc, server, grade.Told{})
-		if result.Verdict == grade.Pass {
+		if result.Verdict == grade.Pass || result.Verdict == grade.Fail && sc.ID() == may {
 			return
 		}
 		mu.Lock()
