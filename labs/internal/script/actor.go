@@ -127,8 +127,8 @@ func (s *Story) order(name, order string, args []string, takesOne bool, times in
 			return misuse("not an exit status: " + argument)
 		}
 	case "ignore":
-		if unix.SignalNum("SIG"+argument) == 0 {
-			return misuse("no signal is called " + argument)
+		if _, err := signalNamed(argument); err != nil {
+			return err
 		}
 	case "print":
 		line = "print " + argument + "\n"
@@ -252,9 +252,9 @@ func (s *Story) cmdHerd(c *call) error {
 	if len(c.args) != 1 {
 		return misuse("wrong number of arguments")
 	}
-	n, err := strconv.Atoi(c.args[0])
+	n, err := number(c.args[0])
 	if err != nil {
-		return misuse("not a number: " + c.args[0])
+		return err
 	}
 	read, write, err := os.Pipe()
 	if err != nil {

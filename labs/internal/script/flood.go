@@ -1,7 +1,6 @@
 package script
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -92,7 +91,7 @@ func (s *Story) cmdFlood(c *call) error {
 	go f.run()
 
 	last, since := -1, time.Now()
-	err = s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil, func() (bool, error) {
+	err = s.run.AwaitStill(s.quiet(), nil, func() (bool, error) {
 		f.mu.Lock()
 		asked, err := f.asked, f.err
 		f.mu.Unlock()
@@ -107,12 +106,13 @@ func (s *Story) cmdFlood(c *call) error {
 		if err != nil {
 			return false, err
 		}
-		sending := slices.ContainsFunc(threads, func(th proc.Thread) bool {
-			return th.State == "S" && slices.Contains([]string{"send", "sendmsg", "write", "writev"}, th.Call)
+		waits := slices.ContainsFunc(threads, func(th proc.Thread) bool {
+			return th.State == "S" && slices.Contains(sending, th.Call)
 		})
-		return sending && last > 0 && last < asked*f.size && time.Since(since) > stalled, nil
+		return waits && last > 0 && last < asked*f.size && time.Since(since) > stalled, nil
 	})
-	if hang, ok := errors.AsType[*target.Hang](err); ok && (!hang.Quiet || last <= 0 || !s.waitsForEvents()) {
+	threads, _ := proc.Threads(s.server.PID)
+	if hang, ok := errors.AsType[*target.Hang](err); ok && (!hang.Quiet || last <= 0 || !anyIn(threads, selecting...)) {
 		return &failure{
 			s.say(show.Text{
 				EN: "a server that is in the middle of sending to %s",
@@ -126,15 +126,6 @@ func (s *Story) cmdFlood(c *call) error {
 		EN: "%s reads nothing; %s bytes are with the kernel, and the rest with the server",
 		ES: "%s no lee nada; el kernel tiene %s bytes, y el servidor el resto"}, conn.name, show.Thousands(last))
 	return nil
-}
-
-// waitsForEvents reports whether a thread of the server is in a call that waits for any of several
-// sockets, until one can take more.
-func (s *Story) waitsForEvents() bool {
-	threads, _ := proc.Threads(s.server.PID)
-	return slices.ContainsFunc(threads, func(th proc.Thread) bool {
-		return slices.Contains([]string{"poll", "select", "epoll_wait"}, th.Call)
-	})
 }
 
 // delivered is how many bytes for a client that does not read are with the kernel: those that wait in

@@ -18,13 +18,13 @@ func (s *Story) cmdPipe(c *call) error {
 	if len(c.args) < 3 {
 		return misuse("wrong number of arguments")
 	}
-	pid, err := strconv.Atoi(c.args[0])
+	pid, err := number(c.args[0])
 	if err != nil {
-		return misuse("not a pid: " + c.args[0])
+		return err
 	}
-	fd, err := strconv.Atoi(c.args[1])
+	fd, err := number(c.args[1])
 	if err != nil {
-		return misuse("not a descriptor: " + c.args[1])
+		return err
 	}
 	var readers, writers []int
 	var into *[]int

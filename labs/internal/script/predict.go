@@ -76,14 +76,14 @@ func (s *Story) cmdSum(c *call) error {
 	if len(c.args) != 3 {
 		return misuse("wrong number of arguments")
 	}
-	a, err := strconv.ParseInt(c.args[1], 10, 64)
+	a, err := number(c.args[1])
 	if err != nil {
-		return misuse("not a number: " + c.args[1])
+		return err
 	}
-	b, err := strconv.ParseInt(c.args[2], 10, 64)
+	b, err := number(c.args[2])
 	if err != nil {
-		return misuse("not a number: " + c.args[2])
+		return err
 	}
-	c.ts.Setenv(c.args[0], strconv.FormatInt(a+b, 10))
+	c.ts.Setenv(c.args[0], strconv.Itoa(a+b))
 	return nil
 }

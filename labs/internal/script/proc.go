@@ -3,7 +3,6 @@ package script
 import (
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -61,9 +60,9 @@ func (s *Story) cmdProc(c *call) error {
 	if err != nil {
 		return err
 	}
-	pid, err := strconv.Atoi(c.args[0])
+	pid, err := number(c.args[0])
 	if err != nil {
-		return misuse("not a pid: " + c.args[0])
+		return err
 	}
 	for _, l := range looks() {
 		if args := c.args[2:]; l.name == c.args[1] {
@@ -200,9 +199,13 @@ func (s *Story) sayGone() string {
 func (s *Story) procGone(_ *call, pid int, _ []string) error {
 	err := s.awaitEnd(pid, s.say(show.Text{EN: "no /proc/%d", ES: "que no haya /proc/%d"}, pid), false)
 	if err == nil {
-		s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
+		s.noteGone(pid)
 	}
 	return err
+}
+
+func (s *Story) noteGone(pid int) {
+	s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
 }
 
 // procDead waits until a process has ended, collected or not.
@@ -214,7 +217,7 @@ func (s *Story) procDead(_ *call, pid int, _ []string) error {
 	if st, err := proc.ReadStat(pid); err == nil {
 		s.exhibit(pid, s.processTable([]proc.Stat{st}))
 	} else {
-		s.Out.Note(show.Text{EN: "/proc/%d: no such process", ES: "/proc/%d: no existe ese proceso"}, pid)
+		s.noteGone(pid)
 	}
 	return nil
 }
@@ -279,17 +282,18 @@ func (s *Story) procEnded(_ *call, pid int, args []string) error {
 
 func (s *Story) procArgv(_ *call, pid int, args []string) error {
 	var words, word int
-	f := flag.NewFlagSet("", flag.ContinueOnError)
-	f.SetOutput(io.Discard)
-	f.IntVar(&words, "words", 0, "")
-	f.IntVar(&word, "word", 0, "")
-	if err := f.Parse(args); err != nil {
-		return misuse(err.Error())
+	rest := &call{args: args}
+	err := rest.flags(func(f *flag.FlagSet) {
+		f.IntVar(&words, "words", 0, "")
+		f.IntVar(&word, "word", 0, "")
+	}, 0, -1)
+	if err != nil {
+		return err
 	}
-	want := append(slices.Clone(f.Args()), manyArgs(words, word)...)
+	want := append(slices.Clone(rest.args), manyArgs(words, word)...)
 	var got []string
 	expected := fmt.Sprintf("/proc/%d/cmdline: %s", pid, sayArgv(want))
-	err := s.await(nil, expected,
+	err = s.await(nil, expected,
 		func() string { return sayArgv(got) },
 		func() (bool, error) {
 			var err error
@@ -343,9 +347,9 @@ func clipped(arg string) string {
 
 // procChildren waits for exactly so many children; the first of them becomes $CHILD.
 func (s *Story) procChildren(c *call, pid int, args []string) error {
-	n, err := strconv.Atoi(args[0])
+	n, err := number(args[0])
 	if err != nil {
-		return misuse("not a number: " + args[0])
+		return err
 	}
 	name := strings.Join(args[1:], "")
 	expected := s.say(show.Text{EN: "%d children of %d", ES: "%d hijos de %d"}, n, pid)
@@ -367,9 +371,9 @@ func (s *Story) procChildren(c *call, pid int, args []string) error {
 
 // procZombies waits for exactly so many children that have ended and were not collected.
 func (s *Story) procZombies(_ *call, pid int, args []string) error {
-	n, err := strconv.Atoi(args[0])
+	n, err := number(args[0])
 	if err != nil {
-		return misuse("not a number: " + args[0])
+		return err
 	}
 	expected := s.say(show.Text{EN: "zombies among the children of %d: %d", ES: "zombis entre los hijos de %d: %d"}, pid, n)
 	zombies, err := s.awaitChildren(pid, n, expected, func(st proc.Stat) bool {

@@ -64,10 +64,10 @@ func half(got []byte) []byte {
 	return nil
 }
 
-var number = regexp.MustCompile(`\d+`)
+var digits = regexp.MustCompile(`\d+`)
 
 // numberless puts something else in the place of each number.
-func numberless(text, instead string) string { return number.ReplaceAllLiteralString(text, instead) }
+func numberless(text, instead string) string { return digits.ReplaceAllLiteralString(text, instead) }
 
 // reply reads one reply. Pipelined requests count as one: their answers come before the mark's.
 func (s *Story) reply(c *conn) ([]byte, error) {

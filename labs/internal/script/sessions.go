@@ -1,10 +1,6 @@
 package script
 
-import (
-	"strconv"
-
-	"posixlab/labs/internal/show"
-)
+import "posixlab/labs/internal/show"
 
 // cmdSessions plays many short sessions, one after the other. A client asks, and goes in one of four
 // ways in turn: EXIT; close, before it has read its replies; a reset; and half a close, after which it
@@ -13,9 +9,9 @@ func (s *Story) cmdSessions(c *call) error {
 	if len(c.args) < 2 {
 		return misuse("wrong number of arguments")
 	}
-	n, err := strconv.Atoi(c.args[0])
+	n, err := number(c.args[0])
 	if err != nil {
-		return misuse("not a number: " + c.args[0])
+		return err
 	}
 	was := s.Out.Mute(false)
 	defer s.Out.Mute(was)

@@ -3,7 +3,6 @@ package script
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -70,9 +69,9 @@ func (s *Story) wantedSignals(pid int, args []string) (expected string, wanted f
 	if !known {
 		return "", nil, misuse("no set of signals is called " + args[0])
 	}
-	sig := unix.SignalNum("SIG" + args[1])
-	if sig == 0 {
-		return "", nil, misuse("no signal is called " + args[1])
+	sig, err := signalNamed(args[1])
+	if err != nil {
+		return "", nil, err
 	}
 	expected = s.say(show.Text{EN: "%s: SIG%s in %s", ES: "%s: SIG%s en %s"}, file, args[1], set.field)
 	return expected, func(got proc.Signals) bool { return set.of(got).Has(sig) }, nil
@@ -82,7 +81,7 @@ func (s *Story) wantedSignals(pid int, args []string) (expected string, wanted f
 // count what it waits for among the blocked.
 func sigwaits(pid int) bool {
 	threads, _ := proc.Threads(pid)
-	return slices.ContainsFunc(threads, func(th proc.Thread) bool { return th.Call == "sigwait" })
+	return anyIn(threads, "sigwait")
 }
 
 // signalTable decodes the bitmaps of /proc/PID/status.
@@ -113,9 +112,9 @@ func (s *Story) saySet(set proc.SignalSet) string {
 
 // handles reports whether the server catches or blocks a signal: the condition [handles:NAME].
 func (s *Story) handles(name string) (bool, error) {
-	sig := unix.SignalNum("SIG" + name)
-	if sig == 0 {
-		return false, misuse("no signal is called " + name)
+	sig, err := signalNamed(name)
+	if err != nil {
+		return false, err
 	}
 	if s.server == nil {
 		return false, misuse("no server was started")
@@ -128,13 +127,13 @@ func (s *Story) cmdSignal(c *call) error {
 	if len(c.args) != 2 {
 		return misuse("wrong number of arguments")
 	}
-	pid, err := strconv.Atoi(c.args[0])
+	pid, err := number(c.args[0])
 	if err != nil {
-		return misuse("not a pid: " + c.args[0])
+		return err
 	}
-	sig := unix.SignalNum("SIG" + c.args[1])
-	if sig == 0 {
-		return misuse("no signal is called " + c.args[1])
+	sig, err := signalNamed(c.args[1])
+	if err != nil {
+		return err
 	}
 	tree, err := s.run.Tree()
 	if err != nil {

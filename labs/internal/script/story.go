@@ -210,16 +210,21 @@ type call struct {
 // await waits for a condition. If it does not come true, the failure says what was expected,
 // and seen is asked what there is instead.
 func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
-	quiet := cmp.Or(s.Patience, target.Quiet)
-	if s.asked {
-		quiet = max(quiet, patienceAtEnd)
-	}
-	return s.awaitStill(quiet, wake, expected, seen, cond)
+	return s.awaitStill(s.quiet(), wake, expected, seen, cond)
 }
 
 // patienceAtEnd is how long a server that was asked to end may stand still: it gives its children time
 // to end by themselves.
 const patienceAtEnd = 5 * time.Second
+
+// quiet is how long the server may stand still now.
+func (s *Story) quiet() time.Duration {
+	quiet := cmp.Or(s.Patience, target.Quiet)
+	if s.asked {
+		quiet = max(quiet, patienceAtEnd)
+	}
+	return quiet
+}
 
 // awaitStill is await with another time after which a server that stands still is called stuck.
 func (s *Story) awaitStill(quiet time.Duration, wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {

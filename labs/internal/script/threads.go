@@ -1,7 +1,6 @@
 package script
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,9 +15,20 @@ import (
 // alike are the calls that do the same for a server's thread as the one that a script names: it waits
 // for its client, or until more can be sent to it.
 var alike = map[string][]string{
-	"recv":  {"recvmsg", "read", "poll", "select", "epoll_wait"},
-	"send":  {"sendmsg", "write", "writev", "poll", "select", "epoll_wait"},
+	"recv":  slices.Concat([]string{"recvmsg", "read"}, selecting),
+	"send":  slices.Concat(sending, selecting),
 	"write": {"writev"},
+}
+
+// The calls that send to a client, and those that wait for any of several.
+var (
+	sending   = []string{"send", "sendmsg", "write", "writev"}
+	selecting = []string{"poll", "select", "epoll_wait"}
+)
+
+// anyIn reports whether a thread is in one of these calls.
+func anyIn(threads []proc.Thread, calls ...string) bool {
+	return slices.ContainsFunc(threads, func(th proc.Thread) bool { return slices.Contains(calls, th.Call) })
 }
 
 // procThreads waits for at least so many threads.
@@ -33,14 +43,14 @@ func (s *Story) procCalls(_ *call, pid int, args []string) error {
 		ES: "al menos %[1]s hilos de %[2]d bloqueados en %[3]s"})
 }
 
-func (s *Story) awaitThreads(pid int, number, in string, expected show.Text) error {
-	n, err := strconv.Atoi(number)
+func (s *Story) awaitThreads(pid int, count, in string, expected show.Text) error {
+	n, err := number(count)
 	if err != nil {
-		return misuse("not a number: " + number)
+		return err
 	}
 	var threads []proc.Thread
 	found := 0
-	args := []any{number, pid, in}
+	args := []any{count, pid, in}
 	if in == "" {
 		args = args[:2]
 	}
@@ -83,7 +93,7 @@ func (s *Story) procIdle(_ *call, pid int, _ []string) error {
 	var atFirst, used, looks, busy, turns, first int
 	say := func(t show.Text) string { return s.say(t, used*10, time.Since(began).Milliseconds()) }
 	seen := show.Text{EN: "it runs: %d ms of CPU time in %d ms", ES: "corre: %d ms de CPU en %d ms"}
-	err := s.run.AwaitStill(cmp.Or(s.Patience, target.Quiet), nil,
+	err := s.run.AwaitStill(s.quiet(), nil,
 		func() (bool, error) {
 			st, err := proc.ReadStat(pid)
 			if err != nil {

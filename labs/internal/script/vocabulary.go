@@ -4,7 +4,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/show"
 )
@@ -306,6 +309,24 @@ func (c *call) flags(set func(*flag.FlagSet), least, most int) error {
 		return misuse("wrong number of arguments")
 	}
 	return nil
+}
+
+// number reads a word that has to be a whole number: a pid, a descriptor, a count.
+func number(word string) (int, error) {
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		return 0, misuse("not a number: " + word)
+	}
+	return n, nil
+}
+
+// signalNamed finds a signal by its name without SIG.
+func signalNamed(name string) (unix.Signal, error) {
+	sig := unix.SignalNum("SIG" + name)
+	if sig == 0 {
+		return 0, misuse("no signal is called " + name)
+	}
+	return sig, nil
 }
 
 // Usage is how a command is written in a script.
