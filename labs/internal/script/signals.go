@@ -148,7 +148,7 @@ func (s *Story) cmdSignal(c *call) error {
 		return fmt.Errorf("kill %d: %w", pid, err)
 	}
 	s.Out.Note(show.Text{EN: "kill(%d, SIG%s)", ES: "kill(%d, SIG%s)"}, pid, c.args[1])
-	if s.server != nil && pid == s.server.PID && sig != unix.SIGSTOP {
+	if s.server != nil && pid == s.server.PID && sig != unix.SIGSTOP && sig != unix.SIGCONT {
 		s.asked = true
 	}
 	if sig == unix.SIGSTOP {
