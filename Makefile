@@ -20,13 +20,8 @@ lab-%: $(LABS) ## lab-1, lab-2, …: tell the stories of a lab (RUN=-step waits 
 check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_server', CHECK=-reference)
 	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $*
 
-exercise-%: ## exercise-1, …: build server/server with your exercise in it, to try it by hand
-	@mkdir -p .build
-	@n=$*; file=$$(echo labs/0$${n#0}-*/exercise/*.go); \
-	test -f $$file || { echo "there is no exercise $*: no hay ejercicio $*"; exit 2; }; \
-	printf '{"Replace": {"server/%s": "%s"}}' $${file##*/} $$file > .build/exercise.json && \
-	CGO_ENABLED=0 go build -buildvcs=false -tags exercise -overlay .build/exercise.json -o server/server ./server && \
-	echo "server/server: with $$file, until make server"
+exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise in it, to try it by hand
+	@$(LABS) exercise $*
 
 server: ## build the server: server/server
 	CGO_ENABLED=0 go build -buildvcs=false -o server/server ./server

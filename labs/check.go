@@ -73,8 +73,11 @@ func check(ctx context.Context, a *app, args []string) int {
 		}
 		c.results.Server = server
 		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
-		if r.Isolation == grade.Alone {
-			jobs = 1 // its port may be built in
+		if r.Isolation == grade.Alone && jobs > 1 {
+			jobs = 1
+			fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+				EN: "without network namespaces: one scenario at a time, since the server's port may be built in",
+				ES: "sin espacios de nombres de red: un escenario a la vez, porque el puerto del servidor puede ser fijo"}))
 		}
 	case bug != "" || judgeReference:
 		path, err := b.Server(ctx, a.course.Bugs[bug])
@@ -88,17 +91,17 @@ func check(ctx context.Context, a *app, args []string) int {
 		}
 		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
 	default:
+		for _, sc := range scenarios {
+			if sc.Lab.Exercise == "" {
+				return a.noExercise(sc.Lab)
+			}
+		}
 		c.results.Server = "exercise"
 		c.judge(scenarios, func(lab *course.Lab) subject {
 			path, err := b.Exercise(ctx, lab)
 			return subject{command: exercise(path), err: err}
 		})
-		for lab, s := range c.servers {
-			if lab.Exercise == "" {
-				return a.wrongUse(a.say(show.Text{
-					EN: "%s has no exercise: say -reference, or -server CMD",
-					ES: "%s no tiene ejercicio: usa -reference o -server CMD"}, lab.Name))
-			}
+		for _, s := range c.servers {
 			if _, broken := errors.AsType[*build.Broken](s.err); s.err != nil && !broken {
 				return a.infra(s.err)
 			}
@@ -126,11 +129,6 @@ func (a *app) warnOfIsolation(r *grade.Runner) {
 	why := ""
 	if r.WhyNot != nil {
 		why = fmt.Sprintf(" (%v)", r.WhyNot)
-	}
-	if r.Isolation == grade.Alone {
-		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
-			EN: "without network namespaces: one scenario at a time%s",
-			ES: "sin espacios de nombres de red: un escenario a la vez%s"}, why))
 	}
 	fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
 		EN: "without a pid namespace: STOP 1, STOP -1 and their like are not sent, since a wrong server would end all of your processes%s",
@@ -208,8 +206,7 @@ func (c *checking) all(ctx context.Context, scenarios []*course.Scenario, jobs i
 			lab = sc.Lab
 			c.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, c.say(lab.Title)))
 			if broken, ok := errors.AsType[*build.Broken](c.servers[lab].err); ok {
-				c.out.Verdict(false, "✗ "+c.say(show.Text{EN: "%s does not compile:", ES: "%s no compila:"}, broken.File))
-				c.out.Block(strings.Split(strings.TrimSpace(broken.Said), "\n"))
+				c.notCompiled(broken)
 			}
 		}
 		c.results.Results = append(c.results.Results, result)

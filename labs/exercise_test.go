@@ -118,3 +118,48 @@ func TestBroken(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestExerciseCommand puts the server with an exercise in it where make puts the reference; and
+// leaves what was there if it does not compile.
+func TestExerciseCommand(t *testing.T) {
+	original, root := loadKit(t).course.Root, t.TempDir()
+	for _, dir := range []string{"server", "labs", "testdata/bugs"} {
+		if err := os.CopyFS(filepath.Join(root, dir), os.DirFS(filepath.Join(original, dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(original, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program := filepath.Join(root, theExercise)
+	os.Remove(program)
+	command := func(args ...string) int {
+		return labs(append([]string{"exercise", "-lang", "en", "-root", root}, args...))
+	}
+	if status := command("8"); status != grade.ExitPass {
+		t.Fatalf("status %d", status)
+	}
+	before, err := os.Stat(program)
+	if err != nil || before.Mode().Perm() != 0o755 {
+		t.Fatalf("%v, %v", before, err)
+	}
+	if status := command(); status != grade.ExitUsage {
+		t.Errorf("no lab: status %d", status)
+	}
+	spoilt := filepath.Join(root, "labs/08-zombies/exercise/reap.go")
+	if err := os.WriteFile(spoilt, []byte("package main\n\nfunc reap() { nothing }\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if status := command("8"); status != grade.ExitFail {
+		t.Errorf("one that does not compile: status %d", status)
+	}
+	if after, err := os.Stat(program); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the program before it is gone: %v", err)
+	}
+}

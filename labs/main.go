@@ -4,6 +4,7 @@
 //	labs list
 //	labs run [-step] [-no-bugs] LAB…
 //	labs check [-reference|-server CMD] [-results FILE] [LAB…]
+//	labs exercise LAB
 //	labs vocabulary
 //
 // Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
@@ -42,16 +43,14 @@ var commands = []command{
 	{"list", list},
 	{"run", run},
 	{"check", check},
+	{"exercise", exerciseOf},
 	{"vocabulary", vocabulary},
 }
 
 // labs runs one command and returns the exit status.
 func labs(args []string) int {
 	if len(args) > 0 && args[0] == workerArg { // see grade.Worker
-		if len(args) > 1 {
-			return grade.Probe()
-		}
-		return grade.Worker()
+		return grade.Worker(args[1:])
 	}
 	a := &app{lang: show.LangOf(os.Getenv)}
 	if len(args) > 0 {
@@ -107,6 +106,7 @@ var usage = show.Text{
   list                     the labs and their scenarios
   run [-step] LAB…         tell a lab's stories, then its known-bad servers'
   check [LAB…]             judge your exercise: a verdict for each scenario
+  exercise LAB             build server/server with your exercise in it
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -121,7 +121,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -bug NAME        check: judge this known-bad server
   -results FILE    check: write the verdicts as JSON, after each scenario
   -jobs N          check: how many scenarios at once
-  -no-isolation    check: no network namespaces: one scenario at a time
+  -no-isolation    check: no namespaces
 `,
 	ES: `uso: labs COMANDO [OPCIÓN]… [LAB…]
 
@@ -129,6 +129,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   run [-step] LAB…         cuenta las historias de un laboratorio, luego las de
                            sus servidores defectuosos
   check [LAB…]             evalúa tu ejercicio: un veredicto por escenario
+  exercise LAB             compila server/server con tu ejercicio dentro
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
@@ -143,7 +144,7 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -bug NOMBRE      check: evalúa este servidor defectuoso
   -results ARCHIVO check: escribe los veredictos en JSON, tras cada escenario
   -jobs N          check: cuántos escenarios a la vez
-  -no-isolation    check: sin espacios de nombres de red: un escenario a la vez
+  -no-isolation    check: sin espacios de nombres
 `}
 
 // parse reads a command's options, loads the course and finds the scenarios that the arguments

@@ -34,7 +34,7 @@ func run(ctx context.Context, a *app, args []string) int {
 		return status
 	}
 	if len(scenarios) == 0 {
-		return a.wrongUse(a.say(show.Text{EN: "which lab?", ES: "¿qué laboratorio?"}))
+		return a.wrongUse(a.say(whichLab))
 	}
 	b, r, err := a.tools(ctx)
 	if err != nil {
@@ -167,7 +167,7 @@ func (t *telling) opening(lab *course.Lab) {
 
 func (t *telling) reference(ctx context.Context, sc *course.Scenario, server string) {
 	claim, after := t.say(sc.Claim), ""
-	if t.ask && sc.Predicts { // it would give the answer away
+	if t.ask && sc.Predicts() { // it would give the answer away
 		claim, after = "", claim
 	}
 	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), claim)

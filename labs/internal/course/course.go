@@ -37,13 +37,18 @@ type Scenario struct {
 	Hint   show.Text // where to look when a server fails it
 	Bugs   []string  // the known-bad servers that it is told against, in this order
 
-	Lab      *Lab   `toml:"-"`
-	Script   string `toml:"-"` // path of its txtar
-	Predicts bool   `toml:"-"` // it asks a student something
+	Lab    *Lab   `toml:"-"`
+	Script string `toml:"-"` // path of its txtar
 }
 
 // ID names a scenario among all: 01-sockets/lifecycle.
 func (s *Scenario) ID() string { return s.Lab.Name + "/" + s.Name }
+
+// Predicts reports whether the script asks a student something.
+func (s *Scenario) Predicts() bool {
+	source, err := os.ReadFile(s.Script)
+	return err == nil && bytes.Contains(source, []byte("\npredict "))
+}
 
 // A Course is all labs, in order, and all known-bad servers.
 type Course struct {
@@ -124,13 +129,9 @@ func loadLab(path string) (*Lab, error) {
 	for _, s := range lab.Scenarios {
 		s.Lab = lab
 		s.Script = filepath.Join(filepath.Dir(path), s.Name+".txtar")
-		source, err := os.ReadFile(s.Script)
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(s.Script); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("scenario %q has no script %s", s.Name, s.Script)
-		} else if err != nil {
-			return nil, err
 		}
-		s.Predicts = bytes.Contains(source, []byte("\npredict "))
 		if s.Points < 1 {
 			return nil, fmt.Errorf("scenario %q: points = %d: give at least 1", s.Name, s.Points)
 		}

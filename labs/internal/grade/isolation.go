@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -49,8 +50,8 @@ const (
 	probeEnv = "POSIXLAB_PROBE"
 )
 
-// Probe is what a worker does that was started with probeArg.
-func Probe() int {
+// probe is what a worker does that was started with probeArg.
+func probe() int {
 	var level Isolation
 	fmt.Sscan(os.Getenv(probeEnv), &level)
 	if err := level.enter(); err != nil {
@@ -64,22 +65,42 @@ func Probe() int {
 // (user_namespaces(7)) in which they are who they are, with the capabilities that enter needs.
 func (level Isolation) attr() *syscall.SysProcAttr {
 	attr := new(syscall.SysProcAttr)
-	caps := []uintptr{unix.CAP_NET_ADMIN}
 	switch level {
 	case Alone:
 		return attr
 	case Contained:
 		attr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS
-		caps = append(caps, unix.CAP_SYS_ADMIN)
 	}
 	attr.Cloneflags |= unix.CLONE_NEWNET
 	if uid, gid := os.Geteuid(), os.Getegid(); uid != 0 {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
-		attr.AmbientCaps = caps
+		attr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN}
 	}
 	return attr
+}
+
+// tableArg makes a worker take a small table of connections before it begins.
+const tableArg = "-table"
+
+// takeTable moves the process to a network namespace whose table of connections is its own, and
+// starts the worker anew in it. All namespaces share one hash table otherwise, and whoever reads
+// /proc/net/tcp goes through all of its buckets: hundreds of thousands, some milliseconds, a hundred
+// times in a scenario. Linux has tcp_child_ehash_entries since 6.1 (Documentation/networking/ip-sysctl.rst);
+// where it is missing or refused, the worker begins in the namespace that it has.
+func takeTable() error {
+	// The limits on connections in TIME_WAIT and on half-open ones come from the size: 8192 and 128.
+	const entries = "16384"
+	if os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte(entries), 0) == nil {
+		runtime.LockOSThread() // unshare(2) moves one thread, execve(2) makes it the whole process
+		unix.Unshare(unix.CLONE_NEWNET)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return os.NewSyscallError("execve", unix.Exec(self, os.Args[:len(os.Args)-1], os.Environ()))
 }
 
 // enter makes new namespaces fit to live in: /proc shows the processes of this one, and the

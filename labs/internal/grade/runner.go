@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -124,7 +125,11 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 	defer resultRead.Close()
 
 	var complaints bytes.Buffer
-	cmd := exec.Command(r.Worker[0], r.Worker[1:]...)
+	args := r.Worker[1:]
+	if r.Isolation >= OwnNetwork {
+		args = append(slices.Clip(args), tableArg)
+	}
+	cmd := exec.Command(r.Worker[0], args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, &complaints
 	if told.Out != nil {
 		cmd.Stdout = told.Out

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -58,8 +59,16 @@ const (
 )
 
 // Worker is the program that runs one scenario. It ends all that the scenario started before it
-// ends itself, also when it is interrupted or the runner dies.
-func Worker() int {
+// ends itself, also when it is interrupted or the runner dies. The runner may start it with an
+// argument that has it do something else, or something else before.
+func Worker(args []string) int {
+	switch {
+	case slices.Equal(args, []string{probeArg}):
+		return probe()
+	case slices.Equal(args, []string{tableArg}):
+		fmt.Fprintln(os.Stderr, "labs: worker:", takeTable())
+		return ExitInfra
+	}
 	keepToOurselves()
 	in := bufio.NewReader(os.NewFile(jobFD, "job"))
 	line, err := in.ReadBytes('\n')
