@@ -39,6 +39,8 @@ type Result struct {
 	Seen       string   `json:"seen,omitempty"`
 	Evidence   []string `json:"evidence,omitempty"` // what the kernel showed, line by line
 	Hint       string   `json:"hint,omitempty"`
+	Limit      string   `json:"limit,omitempty"` // the limit of the sandbox that was hit: memory, processes, …
+	Hidden     bool     `json:"hidden,omitempty"`
 	Slide      string   `json:"slide,omitempty"`
 
 	Predictions script.Predictions `json:"predictions,omitzero"` // by a student at a terminal
@@ -53,12 +55,17 @@ type Results struct {
 	Results []Result  `json:"results"`
 }
 
-// Write replaces a file by these results, all or nothing: it writes beside it and renames.
+// Write replaces a file by these results.
 func (r *Results) Write(path string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
+	return WriteFile(path, append(data, '\n'))
+}
+
+// WriteFile replaces a file, all or nothing: it writes beside it and renames.
+func WriteFile(path string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".results-")
 	if err != nil {
 		return err
@@ -67,7 +74,7 @@ func (r *Results) Write(path string) error {
 	if err := tmp.Chmod(0o644); err != nil {
 		return err
 	}
-	if _, err := tmp.Write(append(data, '\n')); err != nil {
+	if _, err := tmp.Write(data); err != nil {
 		return err
 	}
 	if err := tmp.Close(); err != nil {
