@@ -17,6 +17,7 @@ import (
 	"posixlab/labs/internal/build"
 	"posixlab/labs/internal/course"
 	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/sandbox"
 	"posixlab/labs/internal/script"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
@@ -26,7 +27,7 @@ import (
 func check(ctx context.Context, a *app, args []string) int {
 	var server, bug, resultsFile string
 	var jobs int
-	var alone, judgeReference bool
+	var alone, judgeReference, sandboxed bool
 	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
 		f.StringVar(&server, "server", "", "")
 		f.StringVar(&bug, "bug", "", "")
@@ -34,6 +35,7 @@ func check(ctx context.Context, a *app, args []string) int {
 		f.StringVar(&resultsFile, "results", "", "")
 		f.IntVar(&jobs, "jobs", 2*runtime.NumCPU(), "") // a scenario mostly waits
 		f.BoolVar(&alone, "no-isolation", false, "")
+		f.BoolVar(&sandboxed, "sandbox", false, "")
 	})
 	if status >= 0 {
 		return status
@@ -57,6 +59,13 @@ func check(ctx context.Context, a *app, args []string) int {
 		r.Isolation = grade.Alone
 	}
 
+	var box *sandbox.Sandbox
+	if sandboxed {
+		if box, err = r.Sandbox(0); err != nil {
+			return a.infra(err)
+		}
+	}
+
 	c := &checking{app: a, runner: r, file: resultsFile, servers: make(map[*course.Lab]subject)}
 	c.results = grade.Results{Version: 1, Lang: string(a.lang), Started: time.Now().UTC()}
 	switch {
@@ -70,6 +79,9 @@ func check(ctx context.Context, a *app, args []string) int {
 			}
 			fmt.Fprintln(os.Stderr, "labs: "+why)
 			return grade.ExitUsage
+		}
+		if box != nil {
+			command.Sandbox = box.Showing(filepath.Dir(command.Argv[0]))
 		}
 		c.results.Server = server
 		c.judge(scenarios, func(*course.Lab) subject { return subject{command: command} })
@@ -99,7 +111,11 @@ func check(ctx context.Context, a *app, args []string) int {
 		c.results.Server = "exercise"
 		c.judge(scenarios, func(lab *course.Lab) subject {
 			path, err := b.Exercise(ctx, lab)
-			return subject{command: exercise(path), err: err}
+			command := exercise(path)
+			if box != nil {
+				command.Sandbox = box.Showing(filepath.Dir(path))
+			}
+			return subject{command: command, err: err}
 		})
 		for _, s := range c.servers {
 			if _, broken := errors.AsType[*build.Broken](s.err); s.err != nil && !broken {

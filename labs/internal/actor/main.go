@@ -3,7 +3,7 @@
 //
 //	cat FILE      writes a file to standard output
 //	print TEXT    writes a line to standard output
-//	touch FILE    makes an empty file: a sign of life
+//	touch NAME    makes an empty file in the folder signs, beside its own: a sign of life
 //	ignore NAME   ignores a signal from now on, such as TERM
 //	fork NAME     starts the actor NAME that stands beside it, with the same descriptors 0, 1 and 2
 //	wait          waits for a child that has ended
@@ -66,7 +66,7 @@ func act(self, line string) {
 	case "print":
 		_, err = os.Stdout.WriteString(argument + "\n")
 	case "touch":
-		err = os.WriteFile(argument, nil, 0o666)
+		err = touch(self, argument)
 	case "ignore":
 		signal.Ignore(unix.SignalNum("SIG" + argument))
 	case "fork":
@@ -127,4 +127,18 @@ func fail(err error) {
 	}
 	os.Stderr.WriteString("actor: " + err.Error() + "\n")
 	os.Exit(99)
+}
+
+// touch makes a file that was not there, in no other folder: a server under test may be able to write
+// to our FIFO, and to put links where signs are expected.
+func touch(self, name string) error {
+	sign := filepath.Join(filepath.Dir(self), "..", "signs", filepath.Base(name))
+	file, err := os.OpenFile(sign, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }

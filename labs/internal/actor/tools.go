@@ -21,7 +21,9 @@ var tools = map[string]func(args []string) error{
 
 // launch becomes another program, under limits:
 //
-//	nofile=N    at most N descriptors (RLIMIT_NOFILE)
+//	nofile=N    at most N descriptors (RLIMIT_NOFILE); so too nproc, cpu, fsize and core
+//	victim=1    the first to go when the machine runs out of memory (oom_score_adj)
+//	uid=N       become this user and its group, with no capability left
 //	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed. Whoever then
 //	            takes the -1 of fork for a pid is kept from signalling everybody by it (kill(2))
 //	spare=PID   no signal to this process: kill and its kin fail with EPERM
@@ -38,8 +40,12 @@ func launch(args []string) error {
 			return err
 		}
 		switch name {
-		case "nofile":
-			err = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(n), Max: uint64(n)})
+		case "nofile", "nproc", "cpu", "fsize", "core":
+			err = syscall.Setrlimit(resources[name], &syscall.Rlimit{Cur: uint64(n), Max: uint64(n)})
+		case "victim":
+			err = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+		case "uid":
+			err = become(n)
 		case "fork":
 			filter = append(append(filter, noForks()...), noSignalsTo(-1)...)
 		case "spare":
@@ -67,6 +73,30 @@ func launch(args []string) error {
 		return err
 	}
 	return fmt.Errorf("exec %s: %w", path, syscall.Exec(path, args[1:], os.Environ()))
+}
+
+// resources are those that a process can be held to (setrlimit(2)).
+var resources = map[string]int{
+	"nofile": unix.RLIMIT_NOFILE,
+	"nproc":  unix.RLIMIT_NPROC,
+	"cpu":    unix.RLIMIT_CPU,
+	"fsize":  unix.RLIMIT_FSIZE,
+	"core":   unix.RLIMIT_CORE,
+}
+
+// become gives up root: the kernel clears the capabilities with the last uid that is 0, but for what
+// may be handed on by exec (capabilities(7)).
+func become(uid int) error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := syscall.Setgroups(nil); err != nil {
+		return err
+	}
+	if err := syscall.Setresgid(uid, uid, uid); err != nil {
+		return err
+	}
+	return syscall.Setresuid(uid, uid, uid)
 }
 
 // herd makes N zombies: children that ended at once, and that nobody collects. Their pids ascend,

@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,22 @@ func claim(dir string) error {
 		return fmt.Errorf("open %s: %w", dir, err)
 	}
 	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
+}
+
+// ownDisk gives a sandboxed scenario a small file system of its own for all that it writes (tmpfs(5)).
+// Without a mount namespace it makes the folder one that only the sandbox's user finds a way through.
+func (w *worker) ownDisk() error {
+	box := w.Server.Sandbox
+	switch {
+	case box == nil:
+		return nil
+	case w.Isolation == Contained:
+		size := fmt.Sprintf("size=%d,mode=0711", 2*box.Limits.Disk)
+		return os.NewSyscallError("mount tmpfs", unix.Mount("tmpfs", w.Dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, size))
+	case box.UID != 0:
+		return errors.Join(os.Chown(w.Dir, -1, box.UID), os.Chmod(w.Dir, 0o710))
+	}
+	return nil
 }
 
 // sweep removes the folders of workers that were killed together with their runners: nobody holds

@@ -2,13 +2,17 @@ package grade
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/sandbox"
 )
 
 // An Isolation is how far a worker, and the server with it, is kept apart from the machine.
@@ -30,35 +34,81 @@ const (
 // strongest finds out which isolation the machine allows, and why it refuses a stronger one.
 func strongest(worker []string) (level Isolation, whyNot error) {
 	for level = Contained; level > Alone; level-- {
-		cmd := exec.Command(worker[0], append(worker[1:], probeArg)...)
-		cmd.SysProcAttr = level.attr()
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", probeEnv, level))
-		out, err := cmd.CombinedOutput()
+		err := level.try(worker)
 		if err == nil {
 			return level, whyNot
 		}
 		if whyNot == nil {
-			whyNot = fmt.Errorf("%w %s", err, bytes.TrimSpace(out))
+			whyNot = err
 		}
 	}
 	return Alone, whyNot
 }
 
-// probeArg makes a worker only enter the isolation that the environment names.
+// try has a worker probe an isolation.
+func (level Isolation) try(worker []string, env ...string) error {
+	cmd := exec.Command(worker[0], append(slices.Clip(worker[1:]), probeArg)...)
+	cmd.SysProcAttr = level.attr()
+	cmd.Env = slices.Concat(os.Environ(), []string{fmt.Sprintf("%s=%d", probeEnv, level)}, env)
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w %s", err, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// probeArg makes a worker only enter the isolation that the environment names, and start a program in
+// the sandbox that it describes, if it does.
 const (
-	probeArg = "-probe"
-	probeEnv = "POSIXLAB_PROBE"
+	probeArg   = "-probe"
+	probeEnv   = "POSIXLAB_PROBE"
+	sandboxEnv = "POSIXLAB_PROBE_SANDBOX"
 )
 
 // probe is what a worker does that was started with probeArg.
 func probe() int {
 	var level Isolation
 	fmt.Sscan(os.Getenv(probeEnv), &level)
-	if err := level.enter(); err != nil {
+	err := level.enter()
+	if description := os.Getenv(sandboxEnv); err == nil && description != "" {
+		err = start(description)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return ExitInfra
 	}
 	return ExitPass
+}
+
+// start starts a program as servers are started: without what we may do in a namespace of our own.
+func start(description string) error {
+	var box sandbox.Sandbox
+	if err := json.Unmarshal([]byte(description), &box); err != nil {
+		return err
+	}
+	argv := box.Command([]string{"/bin/sh", "-c", "exit 0"}, nil)
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	said, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w %s", err, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// Sandbox finds the best sandbox for submissions' servers. The slot tells apart those that run side by
+// side.
+func (r *Runner) Sandbox(slot int) (*sandbox.Sandbox, error) {
+	return sandbox.New(r.Actor, slot, func(box *sandbox.Sandbox) error {
+		box.Contained = r.Isolation == Contained
+		description, err := json.Marshal(box)
+		if err != nil {
+			return err
+		}
+		return r.Isolation.try(r.Worker, sandboxEnv+"="+string(description))
+	})
 }
 
 // attr is how a process gets its namespaces. Root may have them; others may in a user namespace

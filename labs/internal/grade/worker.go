@@ -23,6 +23,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/sandbox"
 	"posixlab/labs/internal/script"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
@@ -86,7 +88,7 @@ func Worker(args []string) int {
 		return ExitInfra
 	}
 	w := &worker{job: j, told: make(chan struct{})}
-	if err := claim(w.Dir); err != nil {
+	if err := errors.Join(claim(w.Dir), w.ownDisk()); err != nil {
 		fmt.Fprintln(os.Stderr, "labs: worker:", err)
 		return ExitInfra
 	}
@@ -174,7 +176,11 @@ func (w *worker) run() Result {
 		return Result{Verdict: Infra, Reason: err.Error()}
 	}
 	path := filepath.Join(w.Dir, filepath.Base(w.Script))
-	if err := os.WriteFile(path, script.Prepare(source, w.Lang), 0o666); err != nil {
+	if err := os.WriteFile(path, script.Prepare(source, w.Lang), 0o600); err != nil { // it may be hidden
+		return Result{Verdict: Infra, Reason: err.Error()}
+	}
+	watch, err := w.confine()
+	if err != nil {
 		return Result{Verdict: Infra, Reason: err.Error()}
 	}
 
@@ -209,6 +215,10 @@ func (w *worker) run() Result {
 	start := time.Now()
 	testscript.RunT(t, params)
 	result := w.verdict(t)
+	if watch != nil {
+		hit, _ := watch.Close()
+		w.limited(&result, hit)
+	}
 	result.Seconds = time.Since(start).Seconds()
 	if w.story != nil {
 		result.Predictions = w.story.Predictions
@@ -244,6 +254,50 @@ func orOver(wait func()) {
 func (w *worker) prepare() error {
 	testing.Init() // testscript reads -test.short and its like
 	return flag.CommandLine.Parse(nil)
+}
+
+// confine makes the folder that a sandbox's program may write to, and begins to watch it. Without a
+// sandbox there is nothing to watch.
+func (w *worker) confine() (*sandbox.Watch, error) {
+	box := w.Server.Sandbox
+	if box == nil || box.Wall == sandbox.None {
+		return nil, nil
+	}
+	box.Tmp = filepath.Join(w.Dir, "tmp")
+	if err := errors.Join(os.Mkdir(box.Tmp, 0o777), os.Chmod(box.Tmp, 0o777|os.ModeSticky)); err != nil {
+		return nil, err
+	}
+	return box.Watch(sandbox.Watched{
+		Processes: proc.All,
+		Mine:      box.Mine,
+		Output: func() int {
+			said := 0
+			logs, _ := filepath.Glob(filepath.Join(w.Dir, "*", "server*.log"))
+			for _, log := range logs {
+				if info, err := os.Stat(log); err == nil {
+					said += int(info.Size())
+				}
+			}
+			return said
+		},
+		Disk: func() int { return box.Left(w.Dir) },
+	}), nil
+}
+
+// limited fails a server that hit a limit of its sandbox, whatever came of the story then.
+func (w *worker) limited(r *Result, hit string) {
+	if hit == "" {
+		return
+	}
+	atMost := w.Server.Sandbox.Limits.Say(w.Lang, hit)
+	r.Verdict, r.Limit, r.Reason = Fail, hit, ""
+	r.Expected = show.Text{EN: "at most %s", ES: "a lo más %s"}.In(w.Lang, atMost)
+	r.Seen = show.Text{
+		EN: "more than that: the sandbox ended it",
+		ES: "más que eso: la caja de arena lo terminó"}.In(w.Lang)
+	if w.story != nil {
+		r.Step, r.StepNumber, r.Steps = w.story.Step.Heading, w.story.Step.Number, w.story.Step.Of
+	}
 }
 
 func (w *worker) verdict(t *scriptT) Result {

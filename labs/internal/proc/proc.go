@@ -42,6 +42,8 @@ type Stat struct {
 	Start   uint64 // when it was started, in ticks since boot: tells it from one with a recycled pid
 	CPU     int    // what it has had of the CPUs, in ticks of 10 ms (sysconf(3), _SC_CLK_TCK)
 	Threads int    // how many threads it has
+
+	ChildCPU int // what its children had that it has waited for, in ticks too
 }
 
 // pfExiting is the kernel's PF_EXITING, in the flags of /proc/PID/stat.
@@ -62,7 +64,7 @@ func readStat(p procfs.Proc) (Stat, error) {
 		return Stat{}, gone(err)
 	}
 	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
-		st.Starttime, int(st.UTime + st.STime), st.NumThreads}, nil
+		st.Starttime, int(st.UTime + st.STime), st.NumThreads, int(st.CUTime + st.CSTime)}, nil
 }
 
 // WaitStatus is how a process has ended, as its parent will learn from wait(2): exit_code, the last

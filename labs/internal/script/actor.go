@@ -150,15 +150,15 @@ func (s *Story) order(name, order string, args []string, takesOne bool, times in
 // /proc may still look.
 func (s *Story) alive(name string, a *actor) error {
 	s.signs++
-	sign := filepath.Join(s.work, fmt.Sprintf("alive%d", s.signs))
-	if _, err := fmt.Fprintf(a.fifo, "touch %s\n", sign); err != nil {
+	sign := filepath.Join(s.work, signs, fmt.Sprint(s.signs))
+	if _, err := fmt.Fprintf(a.fifo, "touch %d\n", s.signs); err != nil {
 		return err
 	}
 	err := s.await(nil,
 		s.say(show.Text{EN: "%s still does as it is told", ES: "%s sigue obedeciendo"}, name),
 		func() string { return s.say(show.Text{EN: "no sign of life from it", ES: "no da señales de vida"}) },
 		func() (bool, error) {
-			_, err := os.Stat(sign)
+			_, err := os.Lstat(sign)
 			if errors.Is(err, fs.ErrNotExist) {
 				return false, nil
 			}
@@ -212,6 +212,12 @@ func (s *Story) cmdStranger(c *call) error {
 		return fmt.Errorf("sleep: %w", err)
 	}
 	c.ts.Setenv("STRANGER", fmt.Sprint(pid))
+	if box := s.Server.Sandbox; uid != 0 && box != nil && box.UID != 0 {
+		s.Out.Note(show.Text{
+			EN: "process %d belongs to user %d; the server will be user %d",
+			ES: "el proceso %d es del usuario %d; el servidor será el usuario %d"}, pid, uid, box.UID)
+		return nil
+	}
 	if uid != 0 {
 		s.Out.Note(show.Text{
 			EN: "process %d belongs to user %d; the server will be root without CAP_KILL",

@@ -97,7 +97,11 @@ func (s *Story) evidence() (lines []string) {
 	if s.server == nil {
 		return nil
 	}
-	if tree, err := s.run.Tree(); err == nil && len(tree) > 0 {
+	tree, err := s.run.Tree()
+	tree = slices.DeleteFunc(tree, func(st proc.Stat) bool { // the sandbox's own
+		return st.PID == s.server.Root && s.Server.Sandbox.Wraps()
+	})
+	if err == nil && len(tree) > 0 {
 		lines = append(lines, s.processTable(tree).Lines(s.Out.Lang)...)
 	}
 	if table, err := s.sockets(s.focused); err == nil && len(table.Rows) > 0 {

@@ -36,9 +36,9 @@ func (s *Story) cmdServer(c *call) error {
 	}
 	shown := show.Command(command.Argv)
 	if len(s.limits) > 0 {
-		command.Argv = slices.Concat([]string{s.Actor, "launch"}, s.limits, []string{"--"}, command.Argv)
 		shown += " (" + s.sayLimits() + ")"
 	}
+	command.Argv = s.launched(command)
 	log := filepath.Join(s.work, fmt.Sprintf("server%d.log", len(s.logs)+1))
 	s.logs = append(s.logs, log)
 	server, err := s.run.Start(command, s.env, log)
@@ -59,6 +59,22 @@ func (s *Story) cmdServer(c *call) error {
 		return s.startLater(c, command)
 	}
 	return err
+}
+
+// launched is the argv by which a server is started: under the limits that the script set, and behind
+// the wall of its sandbox.
+func (s *Story) launched(command target.Command) []string {
+	switch {
+	case command.Sandbox != nil:
+		box := *command.Sandbox
+		box.Read = append(slices.Clone(box.Read), s.work)
+		box.Write = append(slices.Clone(box.Write), filepath.Join(s.work, signs))
+		box.Dir = command.Dir
+		return box.Command(command.Argv, s.limits)
+	case len(s.limits) > 0:
+		return slices.Concat([]string{s.Actor, "launch"}, s.limits, []string{"--"}, command.Argv)
+	}
+	return command.Argv
 }
 
 // sayLimits tells what servers are started under.
@@ -239,7 +255,7 @@ func (s *Story) howServerEnded() string {
 	if !ending || err != nil {
 		return ""
 	}
-	if server.PID != server.Root { // its status is for the program that started it
+	if !server.Direct { // its status is for the program that started it
 		return s.say(show.Text{
 			EN: "the server itself ended",
 			ES: "el servidor mismo terminó"})

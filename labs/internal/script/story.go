@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"posixlab/labs/internal/sandbox"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
 )
@@ -137,12 +138,17 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 	}
 	s := &Story{Options: opt, run: run, work: env.WorkDir, actors: make(map[string]*actor),
 		exhibits: make(map[string]show.Table)}
-	bin := filepath.Join(s.work, "bin")
-	if err := os.Mkdir(bin, 0o777); err != nil {
+	bin, path, environ := filepath.Join(s.work, "bin"), env.Getenv("PATH"), os.Environ()
+	if box := opt.Server.Sandbox; box != nil && box.Wall != sandbox.None {
+		path, environ = sandbox.Path, box.Env()
+	}
+	// A server may run as another user: what it must reach is open to all, whatever our umask.
+	if err := errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(filepath.Join(s.work, signs), 0o777),
+		os.Chmod(filepath.Join(s.work, signs), 0o777|os.ModeSticky), os.Chmod(bin, 0o755), os.Chmod(s.work, 0o755)); err != nil {
 		return nil, err
 	}
-	env.Setenv("PATH", bin+":"+env.Getenv("PATH"))
-	s.env = slices.DeleteFunc(os.Environ(), func(kv string) bool {
+	env.Setenv("PATH", bin+":"+path)
+	s.env = slices.DeleteFunc(environ, func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains([]string{"PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES"}, name)
 	})
@@ -153,6 +159,10 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 	s.env = append(s.env, "PATH="+env.Getenv("PATH"), "LANG="+locale)
 	return s, nil
 }
+
+// signs is the folder in $WORK where actors give signs of life: the only one there that others than the
+// script write to.
+const signs = "signs"
 
 // close ends all that the story started.
 func (s *Story) close() {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/sandbox"
 )
 
 // A Command is how a server is started.
@@ -35,6 +36,9 @@ type Command struct {
 	// Known is true of servers of which the kit knows what they do: they answer at once or never.
 	// Harmless is true of those among them that signal nobody whom they must not.
 	Known, Harmless bool
+
+	// Sandbox is what keeps those that nobody trusts where they are; nil: nothing does.
+	Sandbox *sandbox.Sandbox
 }
 
 // The environment variables that name the run which a process belongs to, and the server of that
@@ -88,10 +92,12 @@ type Server struct {
 	PID    int           // the process that owns the listening socket: Root, or one that came of it
 	Port   int           // the port that it listens on
 	Log    string        // the file with its standard output and standard error
+	Direct bool          // PID was started itself, behind a sandbox's wall or not: Status is its own
 	Exited chan struct{} // closed once Root has ended and was collected
 	Status unix.WaitStatus
 
-	name string // the value of serverMark
+	name   string // the value of serverMark
+	walled bool   // Root is the program that stands between the sandbox and us
 }
 
 // mostOutput is how large a file a server, or what it starts, may write, in bytes.
@@ -108,19 +114,19 @@ func (r *Run) Start(cmd Command, env []string, log string) (*Server, error) {
 		return nil, err
 	}
 	defer out.Close()
-	s := &Server{Log: log, Exited: make(chan struct{})}
+	s := &Server{Log: log, Exited: make(chan struct{}), walled: cmd.Sandbox.Wraps()}
 	r.mu.Lock()
 	s.name = fmt.Sprintf("%s-%d", r.id, len(r.servers)+1)
 	r.servers = append(r.servers, s)
 	r.mu.Unlock()
 	s.Root, err = r.start(cmd, append(slices.Clone(env), serverMark+"="+s.name), out, nil, func(status unix.WaitStatus) {
-		s.Status = status
+		s.Status = cmd.Sandbox.Status(status)
 		close(s.Exited)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.PID = s.Root
+	s.PID, s.Direct = s.Root, true
 	// A server that writes in a loop ends by SIGXFSZ, and not the machine for want of disk.
 	unix.Prlimit(s.Root, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: mostOutput, Max: mostOutput}, nil)
 	return s, nil
@@ -297,9 +303,18 @@ func (r *Run) Listening(s *Server, prefer int) (bool, error) {
 		}
 		if port := int(sock.Local.Port()); !found || port == prefer {
 			s.PID, s.Port, found = h[0].PID, port, true
+			s.Direct = s.PID == s.Root || s.walled && parentOf(tree, s.PID) == s.Root
 		}
 	}
 	return found, nil
+}
+
+func parentOf(tree []proc.Stat, pid int) int {
+	i := slices.IndexFunc(tree, func(st proc.Stat) bool { return st.PID == pid })
+	if i < 0 {
+		return 0
+	}
+	return tree[i].Parent
 }
 
 // Descends reports whether anything that came of a server lives, now that its first process has

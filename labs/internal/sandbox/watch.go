@@ -1,0 +1,211 @@
+package sandbox
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/proc"
+)
+
+// Usage is what runs behind a wall uses at one moment; of Files, the process that has most.
+type Usage struct {
+	Processes, Memory, Files, Output, Disk int
+	CPU, Wall                              time.Duration
+}
+
+// over is the first of the limits that a usage exceeds; "" is none.
+func (l Limits) over(u Usage) string {
+	for _, limit := range []struct {
+		name string
+		hit  bool
+	}{
+		{"processes", u.Processes > l.Processes},
+		{"memory", u.Memory > l.Memory},
+		{"cpu", u.CPU > l.CPU},
+		{"time", u.Wall > l.Wall},
+		{"open-files", u.Files >= l.Files-1},
+		{"output", u.Output >= l.Output},
+		{"disk", u.Disk >= l.Disk},
+	} {
+		if limit.hit {
+			return limit.name
+		}
+	}
+	return ""
+}
+
+// A Watched is what is looked at.
+type Watched struct {
+	Processes func() ([]proc.Stat, error) // all that may run behind the wall
+	Mine      func(pid int) bool          // which of them do; nil: all
+	Output    func() int                  // what they said so far, in bytes
+	Disk      func() int                  // what they left in files, in bytes
+}
+
+// A Watch looks at what runs behind a wall, and ends it when it exceeds a limit.
+type Watch struct {
+	limits Limits
+	of     Watched
+	start  time.Time
+	known  map[process]bool // whether it runs behind the wall
+
+	stop, stopped chan struct{}
+
+	mu   sync.Mutex
+	hit  string
+	peak Usage
+}
+
+// A process is told from a later one of the same pid by its start.
+type process struct {
+	pid   int
+	start uint64
+}
+
+// Watch begins to look, until Close.
+func (s *Sandbox) Watch(of Watched) *Watch {
+	w := &Watch{limits: s.Limits, of: of, start: time.Now(), known: make(map[process]bool),
+		stop: make(chan struct{}), stopped: make(chan struct{})}
+	go func() {
+		defer close(w.stopped)
+		for {
+			began := time.Now()
+			w.look()
+			// Looking costs at most a tenth of a CPU, however many processes there are.
+			pause := max(20*time.Millisecond, 10*time.Since(began))
+			select {
+			case <-w.stop:
+				return
+			case <-time.After(pause):
+			}
+		}
+	}()
+	return w
+}
+
+// Close looks for the last time, and returns the limit that was hit and what was used at most.
+func (w *Watch) Close() (hit string, peak Usage) {
+	close(w.stop)
+	<-w.stopped
+	w.look()
+	return w.Hit(), w.peak
+}
+
+// Hit is the limit that was hit; "" is none.
+func (w *Watch) Hit() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hit
+}
+
+// look ends all that runs behind the wall, time and again, once a limit was hit.
+func (w *Watch) look() {
+	all, err := w.of.Processes()
+	if err != nil {
+		return
+	}
+	now := Usage{Wall: time.Since(w.start), Output: w.of.Output(), Disk: w.of.Disk()}
+	var theirs []int
+	for _, st := range all {
+		if !w.mine(st) {
+			continue
+		}
+		theirs = append(theirs, st.PID)
+		now.Processes += max(1, st.Threads)
+		now.CPU += time.Duration(st.CPU+st.ChildCPU) * time.Second / ticks
+		now.Memory += private(st.PID)
+		now.Files = max(now.Files, descriptors(st.PID))
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.peak = w.peak.most(now)
+	if w.hit == "" {
+		w.hit = w.limits.over(now)
+	}
+	if w.hit != "" {
+		for _, pid := range theirs {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+// mine reports whether a process runs behind the wall. One that has not yet come there is asked again.
+func (w *Watch) mine(st proc.Stat) bool {
+	key := process{st.PID, st.Start}
+	if !w.known[key] {
+		w.known[key] = w.of.Mine == nil || w.of.Mine(st.PID)
+	}
+	return w.known[key]
+}
+
+func (u Usage) most(v Usage) Usage {
+	return Usage{max(u.Processes, v.Processes), max(u.Memory, v.Memory), max(u.Files, v.Files),
+		max(u.Output, v.Output), max(u.Disk, v.Disk), max(u.CPU, v.CPU), max(u.Wall, v.Wall)}
+}
+
+// ticks is the unit of CPU time in /proc, per second (sysconf(3), _SC_CLK_TCK).
+const ticks = 100
+
+// private is the memory that a process shares with nobody, in bytes (proc_pid_statm(5)): resident pages
+// without those of files and of shared memory. What fork has not yet copied counts for both.
+func private(pid int) int {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	var size, resident, shared int
+	if err == nil {
+		fmt.Fscan(bytes.NewReader(data), &size, &resident, &shared)
+	}
+	return (resident - shared) * os.Getpagesize()
+}
+
+func descriptors(pid int) int {
+	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	return len(names)
+}
+
+// Left is what the program left in files, in bytes: in a folder that is a file system of its own or, of
+// another user, in that and wherever everybody may write.
+func (s *Sandbox) Left(dir string) int {
+	if s.Contained {
+		var fs unix.Statfs_t
+		if unix.Statfs(dir, &fs) != nil {
+			return 0
+		}
+		return int(fs.Blocks-fs.Bfree) * int(fs.Bsize)
+	}
+	return leftBy(s.UID, append(slices.Clone(Shared), dir)...)
+}
+
+// Shared are the folders in which every user of a machine may write.
+var Shared = []string{"/tmp", "/var/tmp", "/dev/shm"}
+
+// leftBy is how much a user has in files under some folders, in bytes. What goes while it looks is not
+// counted.
+func leftBy(uid int, dirs ...string) (bytes int) {
+	for _, dir := range dirs {
+		filepath.WalkDir(dir, func(_ string, entry os.DirEntry, err error) error {
+			if err != nil {
+				return nil
+			}
+			if info, err := entry.Info(); err == nil {
+				if st := info.Sys().(*syscall.Stat_t); int(st.Uid) == uid {
+					bytes += int(st.Blocks) * 512
+				}
+			}
+			return nil
+		})
+	}
+	return bytes
+}
