@@ -44,6 +44,7 @@ var commands = []command{
 	{"run", run},
 	{"check", check},
 	{"exercise", exerciseOf},
+	{"grade", gradeClass},
 	{"vocabulary", vocabulary},
 }
 
@@ -150,6 +151,16 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
 // parse reads a command's options, loads the course and finds the scenarios that the arguments
 // name. A status of -1 means: go on.
 func (a *app) parse(args []string, set func(*flag.FlagSet)) (scenarios []*course.Scenario, status int) {
+	words, status := a.options(args, set)
+	if status >= 0 {
+		return nil, status
+	}
+	return a.find(words)
+}
+
+// options reads a command's options, loads the course and returns the other arguments. A status of -1
+// means: go on.
+func (a *app) options(args []string, set func(*flag.FlagSet)) (rest []string, status int) {
 	f := flag.NewFlagSet("labs", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	lang, root := string(a.lang), "."
@@ -177,7 +188,12 @@ func (a *app) parse(args []string, set func(*flag.FlagSet)) (scenarios []*course
 	if err != nil {
 		return nil, a.infra(err)
 	}
-	for _, word := range f.Args() {
+	return f.Args(), -1
+}
+
+// find returns the scenarios that words name. A status of -1 means: go on.
+func (a *app) find(words []string) (scenarios []*course.Scenario, status int) {
+	for _, word := range words {
 		found := a.course.Find(word)
 		if len(found) == 0 {
 			return nil, a.wrongUse(a.say(show.Text{

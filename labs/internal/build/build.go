@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +29,18 @@ type Builder struct {
 	Root string
 	Dir  string
 	Race bool // with the race detector
+
+	// Run runs the go command; nil: as a process of ours. It returns what was said.
+	Run func(context.Context, Job) (said []byte, err error)
+}
+
+// A Job is one run of the go command.
+type Job struct {
+	Argv []string
+	Dir  string   // where it runs: the project's folder
+	Env  []string // what it needs beside the environment
+	Tmp  string   // the folder that it writes to
+	Read []string // what it reads beside that, and the system
 }
 
 // New returns a builder that keeps what it built in the project's .build folder or, if that
@@ -81,13 +94,27 @@ func (b *Builder) Exercise(ctx context.Context, lab *course.Lab) (string, error)
 		return "", err
 	}
 	replaced := "server/" + filepath.Base(lab.Exercise)
-	path, err := b.build(ctx, "server", "./server", map[string][]byte{replaced: source})
-	if failed, ok := errors.AsType[*failed](err); ok {
-		overlaid := regexp.MustCompile(`\S*/` + regexp.QuoteMeta(overlayName(replaced)) + ":")
-		said := overlaid.ReplaceAllLiteralString(failed.said, name+":")
-		return "", &Broken{name, strings.TrimPrefix(said, "# posixlab/server\n")}
+	path, said, err := b.Replaced(ctx, map[string][]byte{replaced: source})
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		return "", &Broken{name, strings.ReplaceAll(said, filepath.Base(name)+":", name+":")}
 	}
 	return path, err
+}
+
+// Replaced builds the server with some of its files replaced, by their paths under the root. If it does
+// not compile, the error is an *exec.ExitError, and said is what the compiler said, of files by their
+// names.
+func (b *Builder) Replaced(ctx context.Context, files map[string][]byte) (path, said string, err error) {
+	path, err = b.build(ctx, "server", "./server", files)
+	if failed, ok := errors.AsType[*failed](err); ok {
+		said = strings.TrimPrefix(failed.said, "# posixlab/server\n")
+		for name := range files {
+			overlaid := regexp.MustCompile(`\S*/` + regexp.QuoteMeta(overlayName(name)) + ":")
+			said = overlaid.ReplaceAllLiteralString(said, filepath.Base(name)+":")
+		}
+		return "", said, failed.err
+	}
+	return path, "", err
 }
 
 // failed is what the go command said of a build.
@@ -145,25 +172,64 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 		}
 		args = append(args, "-overlay", overlay)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
-	cmd.Dir = b.Root
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C reaches it through us
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Env = append(os.Environ(), "GOTMPDIR="+tmp) // an interrupted go may leave files
+	job := Job{Argv: append(append([]string{"go"}, args...), pkg), Dir: b.Root, Tmp: tmp}
+	job.Env = []string{"GOTMPDIR=" + tmp} // an interrupted go may leave files
 	if !b.Race {
-		cmd.Env = append(cmd.Env, "CGO_ENABLED=0") // no C compiler is needed, nor its threads
+		job.Env = append(job.Env, "CGO_ENABLED=0") // no C compiler is needed, nor its threads
 	}
-	if said, err := cmd.CombinedOutput(); ctx.Err() != nil {
+	run := runGo
+	if b.Run != nil {
+		run = b.Run
+		if err := b.shutIn(&job); err != nil {
+			return "", err
+		}
+	}
+	if said, err := run(ctx, job); ctx.Err() != nil {
 		return "", ctx.Err()
 	} else if err != nil {
-		return "", &failed{cmd.Args[1:], err, string(said)}
+		return "", &failed{job.Argv[1:], err, string(said)}
 	}
 	if err := os.Rename(ready, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err // ErrExist: somebody else has built the same meanwhile
 	}
 	return path, nil
 }
+
+// runGo runs the go command as a process of ours.
+func runGo(ctx context.Context, job Job) (said []byte, err error) {
+	cmd := exec.CommandContext(ctx, job.Argv[0], job.Argv[1:]...)
+	cmd.Dir, cmd.Env = job.Dir, append(os.Environ(), job.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C reaches it through us
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
+	cmd.WaitDelay = 10 * time.Second
+	return cmd.CombinedOutput()
+}
+
+// shutIn tells a job that sees nothing of ours what to read: the toolchain, its caches, which it cannot
+// write to, and the server's source.
+func (b *Builder) shutIn(job *Job) error {
+	c, err := caches()
+	if err != nil {
+		return err
+	}
+	job.Argv[0] = filepath.Join(c.GOROOT, "bin", "go")
+	job.Env = append(job.Env, "GOROOT="+c.GOROOT, "GOCACHE="+c.GOCACHE, "GOMODCACHE="+c.GOMODCACHE,
+		"GOPROXY=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off", "GOENV=off", "GOWORK=off")
+	job.Read = []string{c.GOROOT, c.GOCACHE, c.GOMODCACHE,
+		filepath.Join(b.Root, "go.mod"), filepath.Join(b.Root, "go.sum"), filepath.Join(b.Root, "server")}
+	return nil
+}
+
+// where is what `go env` says of where things are.
+type where struct{ GOROOT, GOCACHE, GOMODCACHE string }
+
+var caches = sync.OnceValues(func() (c where, err error) {
+	said, err := exec.Command("go", "env", "-json", "GOROOT", "GOCACHE", "GOMODCACHE").Output()
+	if err == nil {
+		err = json.Unmarshal(said, &c)
+	}
+	return c, err
+})
 
 // overlayName is the file that replaces one of the project's, in a folder for that.
 func overlayName(name string) string { return strings.ReplaceAll(name, "/", "_") }

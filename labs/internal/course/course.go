@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ type Scenario struct {
 
 	Lab    *Lab   `toml:"-"`
 	Script string `toml:"-"` // path of its txtar
+	Hidden bool   `toml:"-"` // the instructor's own: students do not have it
 }
 
 // ID names a scenario among all: 01-sockets/lifecycle.
@@ -106,8 +108,57 @@ func Load(root string) (*Course, error) {
 	return c, c.check()
 }
 
+// Hide adds an instructor's own labs, which students do not have: dir holds a lab.toml, or folders that
+// each hold one. They are named like the others, 08-more: the number says which exercise they judge. A
+// name that a lab has already is an error.
+func (c *Course) Hide(dir string) error {
+	var found []string
+	for _, pattern := range []string{"lab.toml", "*/lab.toml"} {
+		paths, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		found = append(found, paths...)
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("%s holds no lab.toml, nor a folder with one", dir)
+	}
+	for _, path := range found {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		lab, err := loadLab(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		at := len(c.Labs)
+		for i, known := range c.Labs {
+			if known.Name == lab.Name {
+				return fmt.Errorf("%s: there is a lab of that name, %s: rename its folder", path, known.Name)
+			}
+			if known.Number > lab.Number && i < at {
+				at = i
+			}
+			if known.Number == lab.Number && lab.Exercise == "" {
+				lab.Exercise = known.Exercise
+			}
+		}
+		for _, sc := range lab.Scenarios {
+			sc.Hidden = true
+		}
+		c.Labs = slices.Insert(c.Labs, at, lab)
+	}
+	return c.check()
+}
+
+var labName = regexp.MustCompile(`^[0-9][0-9]-[a-z0-9-]+$`)
+
 func loadLab(path string) (*Lab, error) {
 	lab := &Lab{Name: filepath.Base(filepath.Dir(path))}
+	if !labName.MatchString(lab.Name) {
+		return nil, fmt.Errorf("the folder %s is not named like 08-zombies", lab.Name)
+	}
 	meta, err := toml.DecodeFile(path, lab)
 	if err != nil {
 		return nil, err

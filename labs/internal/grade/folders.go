@@ -1,6 +1,7 @@
 package grade
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,17 @@ func (w *worker) ownDisk() error {
 		return errors.Join(os.Chown(w.Dir, -1, box.UID), os.Chmod(w.Dir, 0o710))
 	}
 	return nil
+}
+
+// Folder makes a folder for the caller's own use, under that for temporary files. Its name is no secret,
+// but only its owner can list it. If the caller is killed, a later runner removes it.
+func Folder() (dir string, err error) {
+	tmp, err := filepath.EvalSymlinks(os.TempDir())
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(tmp, dirPrefix+rand.Text())
+	return dir, errors.Join(claim(dir), os.Chmod(dir, 0o711))
 }
 
 // sweep removes the folders of workers that were killed together with their runners: nobody holds

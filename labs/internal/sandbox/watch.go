@@ -191,18 +191,27 @@ func (s *Sandbox) Left(dir string) int {
 // Shared are the folders in which every user of a machine may write.
 var Shared = []string{"/tmp", "/var/tmp", "/dev/shm"}
 
-// leftBy is how much a user has in files under some folders, in bytes. What goes while it looks is not
-// counted.
+// anybody is no user's id, and stands for all.
+const anybody = -1
+
+// leftBy is how much a user has in files under some folders, in bytes; a file that is under two of them
+// counts once. What goes while it looks is not counted.
 func leftBy(uid int, dirs ...string) (bytes int) {
+	type file struct{ device, inode uint64 }
+	seen := make(map[file]bool)
 	for _, dir := range dirs {
 		filepath.WalkDir(dir, func(_ string, entry os.DirEntry, err error) error {
 			if err != nil {
 				return nil
 			}
-			if info, err := entry.Info(); err == nil {
-				if st := info.Sys().(*syscall.Stat_t); int(st.Uid) == uid {
-					bytes += int(st.Blocks) * 512
-				}
+			info, err := entry.Info()
+			if err != nil {
+				return nil
+			}
+			st := info.Sys().(*syscall.Stat_t)
+			if f := (file{st.Dev, st.Ino}); (uid == anybody || int(st.Uid) == uid) && !seen[f] {
+				seen[f] = true
+				bytes += int(st.Blocks) * 512
 			}
 			return nil
 		})

@@ -131,12 +131,16 @@ func load() float64 {
 // lookEvery is how often stillness looks: a look costs a read of every thread's status.
 const lookEvery = 100 * time.Millisecond
 
+// enoughLooks is how many looks in a row must have seen the same.
+const enoughLooks = 5
+
 // stillness watches whether any thread of the run gets to run.
 type stillness struct {
 	run   *Run
 	next  time.Time // when to look again
-	since time.Time // no change since
+	since time.Time // no change since, but for the time that we ourselves could not look
 	print string    // what the threads looked like then
+	same  int       // how many looks in a row saw that
 }
 
 // look returns for how long nothing has changed. A thread that can run or that waits for a device is a
@@ -147,6 +151,8 @@ func (s *stillness) look() (time.Duration, error) {
 	if now.Before(s.next) {
 		return 0, nil
 	}
+	// A machine that gave us no CPU, or that stood still as a whole, gave the server none either.
+	s.since = s.since.Add(now.Sub(s.next))
 	// Among thousands of processes a look takes long: let it take a tenth of the time at most.
 	defer func() { s.next = now.Add(max(lookEvery, 10*time.Since(now))) }()
 	tree, err := s.run.Tree()
@@ -168,13 +174,16 @@ func (s *stillness) look() (time.Duration, error) {
 		}
 		for _, th := range threads {
 			if th.State == "R" || th.State == "D" || th.Call == "nanosleep" && th.State != "T" && s.run.isServer(st.PID) {
-				s.since = now
+				s.since, s.same = now, 0
 			}
 			fmt.Fprintln(&print, th.TID, th.State, th.Switches)
 		}
 	}
 	if print.String() != s.print {
-		s.print, s.since = print.String(), now
+		s.print, s.since, s.same = print.String(), now, 0
+	}
+	if s.same++; s.same < enoughLooks {
+		return 0, nil
 	}
 	return now.Sub(s.since), nil
 }

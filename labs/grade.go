@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/gradebook"
+	"posixlab/labs/internal/grading"
+	"posixlab/labs/internal/sandbox"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/submission"
+)
+
+// gradeClass judges the submissions of a class, and writes the reports. The status is 0 also if
+// submissions failed: 3 says that there are verdicts which the machine owes.
+func gradeClass(ctx context.Context, a *app, args []string) int {
+	var out, roster, hidden, only string
+	var jobs int
+	var one, resume, trust bool
+	rest, status := a.options(args, func(f *flag.FlagSet) {
+		f.StringVar(&out, "out", "", "")
+		f.StringVar(&only, "labs", "", "")
+		f.StringVar(&roster, "roster", "", "")
+		f.StringVar(&hidden, "hidden", "", "")
+		f.IntVar(&jobs, "jobs", runtime.NumCPU(), "")
+		f.BoolVar(&one, "one", false, "")
+		f.BoolVar(&resume, "resume", false, "")
+		f.BoolVar(&trust, "trust", false, "")
+	})
+	if status >= 0 {
+		return status
+	}
+	switch {
+	case len(rest) != 1:
+		return a.wrongUse(a.say(show.Text{EN: "name one folder of submissions", ES: "nombra una carpeta de entregas"}))
+	case out == "":
+		return a.wrongUse(a.say(show.Text{EN: "-out DIR: say where the results are to go", ES: "-out CARPETA: indica dónde van los resultados"}))
+	case jobs < 1:
+		return a.wrongUse(a.say(show.Text{EN: "-jobs %d: give at least 1", ES: "-jobs %d: usa al menos 1"}, jobs))
+	}
+	if hidden != "" {
+		if err := a.course.Hide(hidden); err != nil {
+			return a.infra(err)
+		}
+	}
+	g := &grading.Grading{Course: a.course, Scenarios: a.course.Scenarios(), Lang: a.lang, Out: out, Jobs: jobs, Trust: trust}
+	if only != "" {
+		if g.Scenarios, status = a.find(strings.Split(only, ",")); status >= 0 {
+			return status
+		}
+	}
+	var err error
+	if one {
+		g.Sources = []submission.Source{submission.Named(filepath.Clean(rest[0]))}
+	} else if g.Sources, err = submission.List(rest[0]); err != nil {
+		return a.infra(err)
+	}
+	if roster != "" {
+		if g.Students, err = a.roster(roster, g.Sources); err != nil {
+			return a.infra(err)
+		}
+	}
+	unlock, err := a.openOut(out, resume)
+	if err != nil {
+		return a.infra(err)
+	}
+	defer unlock()
+	if g.Go, g.Runner, err = a.tools(ctx); err != nil {
+		return a.infra(err)
+	}
+	defer g.Runner.Close()
+	g.Progress = a.progress(len(g.Sources) * len(g.Scenarios))
+	class, err := g.Run(ctx)
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "\n"+a.say(show.Text{
+			EN: "labs: interrupted; the verdicts so far are kept: go on with -resume",
+			ES: "labs: interrumpido; los veredictos obtenidos se conservan: continúa con -resume"}))
+		return grade.ExitInt
+	case errors.Is(err, sandbox.ErrNoWall):
+		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+			EN: "this machine offers no sandbox for submissions: install bubblewrap, or grade as root; or, if you trust them all, say -trust",
+			ES: "esta máquina no ofrece una caja de arena para las entregas: instala bubblewrap, o evalúa como root; o, si confías en todas, usa -trust"}))
+		return a.infra(err)
+	case err != nil:
+		return a.infra(err)
+	}
+	return a.graded(class, out)
+}
+
+// openOut makes the folder of the results, which is nobody else's to read, and keeps other graders out
+// of it until it is unlocked. Results that are there already are for -resume.
+func (a *app) openOut(out string, resume bool) (unlock func(), err error) {
+	if err := os.Mkdir(out, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	dir, err := os.Open(out)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.New(a.say(show.Text{EN: "%s: another grader is at work there", ES: "%s: otro evaluador trabaja ahí"}, out))
+	}
+	_, err = os.Stat(filepath.Join(out, gradebook.File))
+	if err == nil && !resume {
+		return nil, errors.New(a.say(show.Text{
+			EN: "%s holds results: say -resume to go on with them, or name another folder",
+			ES: "%s ya contiene resultados: usa -resume para continuar, o nombra otra carpeta"}, out))
+	}
+	if entries, _ := dir.Readdirnames(1); err != nil && len(entries) > 0 {
+		return nil, errors.New(a.say(show.Text{
+			EN: "%s is not empty, and holds no results: name a folder of its own for them",
+			ES: "%s no está vacía ni contiene resultados: nombra una carpeta solo para ellos"}, out))
+	}
+	return func() { dir.Close() }, nil
+}
+
+// roster reads the names of students: a CSV file whose first line names its columns, with submission and
+// name among them. It tells of those who are missing on either side.
+func (a *app) roster(path string, sources []submission.Source) (map[string]string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	rows := csv.NewReader(file)
+	header, err := rows.Read()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // as spreadsheets write it
+	at, name := slices.Index(header, "submission"), slices.Index(header, "name")
+	if at < 0 || name < 0 {
+		return nil, errors.New(a.say(show.Text{
+			EN: "%s: the first line must name the columns, with submission and name among them; it is %q",
+			ES: "%s: la primera línea debe nombrar las columnas, con submission y name entre ellas; es %q"}, path, strings.Join(header, ",")))
+	}
+	students := make(map[string]string)
+	for {
+		row, err := rows.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if students[row[at]] != "" {
+			return nil, errors.New(a.say(show.Text{
+				EN: "%s: the submission %q stands there twice",
+				ES: "%s: la entrega %q aparece dos veces"}, path, row[at]))
+		}
+		students[row[at]] = row[name]
+	}
+	return students, nil
+}
+
+// progress returns what is told of each verdict: a bar with the time that is left or, where there is no
+// terminal, a line for each submission that is complete.
+func (a *app) progress(all int) func(int, int, *gradebook.Submission) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return func(done, all int, s *gradebook.Submission) {
+			if s.Complete {
+				fmt.Fprintln(os.Stderr, a.say(show.Text{EN: "%3d %%  %s: %d of %d points", ES: "%3d %%  %s: %d de %d puntos"},
+					100*done/all, s.Name, s.Points, s.Max))
+			}
+		}
+	}
+	bar := progressbar.NewOptions(all,
+		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(20), progressbar.OptionShowCount(),
+		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetDescription(a.say(show.Text{EN: "verdicts", ES: "veredictos"})))
+	return func(done, _ int, s *gradebook.Submission) { bar.Set(done) }
+}
+
+// graded tells what came of a class.
+func (a *app) graded(c *gradebook.Class, out string) int {
+	status, owed := grade.ExitPass, 0
+	width := 0
+	for _, s := range c.Submissions {
+		width = max(width, len([]rune(s.Name)))
+	}
+	for _, s := range c.Submissions {
+		mark := "✓"
+		if s.Points < s.Max {
+			mark = "✗"
+		}
+		why := s.Problem
+		if n := s.Count(grade.Infra); n > 0 {
+			owed += n
+			why = a.say(show.Text{EN: "%d verdicts are owed: the machine failed", ES: "se deben %d veredictos: falló la máquina"}, n)
+		}
+		a.out.Verdict(s.Points == s.Max && owed == 0, strings.TrimRight(fmt.Sprintf("%s %-*s %4d/%d  %s", mark, width, s.Name, s.Points, s.Max, why), " "))
+	}
+	a.out.Line("")
+	a.out.Line(show.Wrap(a.say(show.Text{EN: "sandbox: %s", ES: "caja de arena: %s"}, c.Isolation), "  ", show.Width))
+	a.out.Line(a.say(show.Text{EN: "  results: %s", ES: "  resultados: %s"}, filepath.Join(out, gradebook.File)))
+	if owed > 0 {
+		status = grade.ExitInfra
+	}
+	return status
+}

@@ -1,0 +1,348 @@
+// Package grading judges the submissions of a class, side by side, each behind a wall.
+package grading
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"posixlab/labs/internal/build"
+	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/gradebook"
+	"posixlab/labs/internal/sandbox"
+	"posixlab/labs/internal/show"
+	"posixlab/labs/internal/submission"
+)
+
+// A Grading is one run over a class.
+type Grading struct {
+	Course    *course.Course
+	Scenarios []*course.Scenario // to judge by
+	Runner    *grade.Runner
+	Go        *build.Builder
+	Lang      show.Lang
+
+	Sources  []submission.Source
+	Students map[string]string // names by submission
+	Out      string            // the folder of the results
+	Jobs     int               // how many submissions side by side
+	Trust    bool              // no sandbox
+
+	// Progress is told of every verdict and of every submission that is complete. It is called by one
+	// goroutine at a time.
+	Progress func(done, all int, s *gradebook.Submission)
+
+	class *gradebook.Class
+	work  string                // where submissions are copied to, and built
+	lanes chan *sandbox.Sandbox // a scenario or a build takes one
+	kit   []byte                // the digest of what judges
+
+	mu   sync.Mutex
+	done int
+}
+
+// perSubmission is how many scenarios of one submission run at once: they mostly wait.
+const perSubmission = 3
+
+// errUnsafe says that the machine cannot keep submissions apart.
+var errUnsafe = errors.New("submissions can read one another's files here")
+
+// Run judges what has no verdict yet in the folder of the results, and returns the class. When ctx ends, it
+// returns what there is, and the error.
+func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
+	if err := g.prepare(); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(g.work)
+	// Verdicts of the last run count before the first new one.
+	var open []*entry
+	for _, source := range g.Sources {
+		e, err := g.enter(source)
+		if err != nil {
+			return nil, err
+		}
+		g.class.Submissions = append(g.class.Submissions, e.sub)
+		g.done += len(e.sub.Results)
+		if !e.sub.Complete {
+			open = append(open, e)
+		}
+	}
+	if err := g.save(); err != nil {
+		return nil, err
+	}
+	slots := make(chan struct{}, g.Jobs)
+	errs := make(chan error, len(open))
+	for _, e := range open {
+		slots <- struct{}{}
+		go func() {
+			errs <- g.judge(ctx, e)
+			<-slots
+		}()
+	}
+	var all []error
+	for range open {
+		all = append(all, <-errs)
+	}
+	if ctx.Err() != nil {
+		return g.class, ctx.Err()
+	}
+	return g.class, errors.Join(append(all, g.save())...)
+}
+
+// prepare finds a sandbox for each lane, and makes the class.
+func (g *Grading) prepare() (err error) {
+	if g.work, err = grade.Folder(); err != nil {
+		return err
+	}
+	lanes := g.Jobs * perSubmission
+	box := sandbox.Trusting(g.Runner.Actor)
+	if !g.Trust {
+		if box, err = g.Runner.Sandbox(0); err != nil {
+			return err
+		}
+	}
+	if g.Runner.Isolation == grade.Alone { // every server may want the one port
+		g.Jobs, lanes = 1, 1
+	}
+	if box.Wall == sandbox.OtherUser && len(g.Sources) > 1 {
+		for _, dir := range []string{g.Out, filepath.Dir(g.Sources[0].Path)} {
+			if public(dir) {
+				return fmt.Errorf("%w: `chmod 700 %s` keeps them from it", errUnsafe, dir)
+			}
+		}
+	}
+	g.lanes = make(chan *sandbox.Sandbox, lanes)
+	for i := range lanes {
+		lane := *box
+		if lane.UID != 0 {
+			lane.UID += i
+		}
+		g.lanes <- &lane
+	}
+	contained := g.Runner.Isolation == grade.Contained
+	g.class = &gradebook.Class{Version: gradebook.Version, Lang: string(g.Lang), Started: time.Now().UTC(),
+		Isolation: box.Say(g.Lang, contained)}
+	if box.Wall != sandbox.None {
+		g.class.Limits = box.Limits.SayAll(g.Lang)
+	}
+	digest := sha256.New()
+	for _, sc := range g.Scenarios {
+		g.class.Scenarios = append(g.class.Scenarios, gradebook.Scenario{Lab: sc.Lab.Name, Name: sc.Name,
+			Title: sc.Lab.Title.In(g.Lang), Claim: sc.Claim.In(g.Lang), Points: sc.Points, Hidden: sc.Hidden})
+		script, err := os.ReadFile(sc.Script)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(digest, "%s %d %s %d\n%s", sc.ID(), sc.Points, g.Lang, len(script), script)
+	}
+	g.kit = digest.Sum(nil)
+	return nil
+}
+
+// public reports whether every user may look into a folder.
+func public(dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
+		var info fs.FileInfo
+		if info, err = os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
+			return false
+		}
+	}
+	return err == nil
+}
+
+// An entry is a submission while it is judged.
+type entry struct {
+	source  submission.Source
+	sub     *gradebook.Submission
+	dir     string // its copy
+	tmp     string // for its build
+	refused error  // why it could not be taken
+	kept    []grade.Result
+	began   time.Time
+}
+
+// enter takes a submission, and finds out which verdicts of the last run are still true.
+func (g *Grading) enter(source submission.Source) (*entry, error) {
+	e := &entry{source: source, sub: &gradebook.Submission{Version: gradebook.Version, Name: source.Name, Student: g.Students[source.Name]}}
+	own, err := os.MkdirTemp(g.work, "submission-")
+	if err != nil {
+		return nil, err
+	}
+	e.dir, e.tmp = filepath.Join(own, "files"), filepath.Join(own, "tmp")
+	if err := errors.Join(os.Chmod(own, 0o711), os.Mkdir(e.dir, 0o755), os.Mkdir(e.tmp, 0o755)); err != nil {
+		return nil, err
+	}
+	e.refused = source.Take(e.dir)
+	if _, ok := errors.AsType[*submission.Refusal](e.refused); e.refused != nil && !ok {
+		return nil, e.refused
+	}
+	digest := sha256.New()
+	digest.Write(g.kit)
+	if err := digestOf(digest, e.dir); err != nil {
+		return nil, err
+	}
+	e.sub.Digest = fmt.Sprintf("%x", digest.Sum(nil))
+	last, err := gradebook.ReadFile[gradebook.Submission](filepath.Join(g.folder(e.sub), gradebook.File))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case last.Digest == e.sub.Digest:
+		student := e.sub.Student
+		*e.sub = *last
+		e.sub.Student, e.sub.Complete = student, false
+		e.sub.Results = slices.DeleteFunc(e.sub.Results, func(r grade.Result) bool { return r.Verdict == grade.Infra })
+		e.sub.Complete = len(e.sub.Results) == len(g.Scenarios)
+		e.sub.Sum()
+	}
+	return e, nil
+}
+
+// digestOf takes in all files of a folder, by their names.
+func digestOf(h hash.Hash, dir string) error {
+	return fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		fmt.Fprintf(h, "%q %d\n%s", name, len(data), data)
+		return err
+	})
+}
+
+func (g *Grading) folder(s *gradebook.Submission) string { return filepath.Join(g.Out, s.Name) }
+
+// judge builds a submission, and judges it by every scenario that has no verdict yet.
+func (g *Grading) judge(ctx context.Context, e *entry) error {
+	e.began = time.Now()
+	defer os.RemoveAll(filepath.Dir(e.dir))
+	var made *submission.Made
+	err := e.refused
+	if err == nil {
+		lane := <-g.lanes
+		made, err = (&submission.Builder{Course: g.Course, Go: g.Go, Box: lane}).Build(ctx, e.dir, e.tmp, g.labs())
+		g.lanes <- lane
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	refusal, refused := errors.AsType[*submission.Refusal](err)
+	if err != nil && !refused {
+		return fmt.Errorf("%s: %w", e.source.Path, err)
+	}
+	g.mu.Lock()
+	e.sub.Problem, e.sub.Said = "", nil
+	if refused {
+		e.sub.Problem, e.sub.Said = refusal.In(g.Lang), refusal.Said
+	} else {
+		e.sub.Kind = made.Kind
+	}
+	g.mu.Unlock()
+	var running sync.WaitGroup
+	var failed error
+	for _, sc := range g.Scenarios {
+		if slices.ContainsFunc(e.sub.Results, is(sc)) {
+			continue
+		}
+		lane := <-g.lanes
+		running.Go(func() {
+			result, err := g.one(ctx, made, refusal, sc, lane)
+			if err = errors.Join(err, lane.Sweep()); err == nil && ctx.Err() == nil {
+				err = g.record(e, result)
+			}
+			g.lanes <- lane
+			g.mu.Lock()
+			failed = errors.Join(failed, err)
+			g.mu.Unlock()
+		})
+	}
+	running.Wait()
+	return failed
+}
+
+func is(sc *course.Scenario) func(grade.Result) bool {
+	return func(r grade.Result) bool { return r.Lab == sc.Lab.Name && r.Scenario == sc.Name }
+}
+
+// labs are those of the scenarios, in order.
+func (g *Grading) labs() (labs []*course.Lab) {
+	for _, sc := range g.Scenarios {
+		labs = append(labs, sc.Lab)
+	}
+	return slices.Compact(labs)
+}
+
+// one judges by one scenario. Without a server, it is failed.
+func (g *Grading) one(ctx context.Context, made *submission.Made, refusal *submission.Refusal, sc *course.Scenario, lane *sandbox.Sandbox) (grade.Result, error) {
+	if refusal == nil {
+		command, err := made.Server(sc.Lab)
+		if err == nil {
+			command.Sandbox = lane.Showing(made.Read...)
+			result := g.Runner.Run(ctx, sc, command, grade.Told{})
+			result.Hidden = sc.Hidden
+			return result, nil
+		}
+		var ok bool
+		if refusal, ok = errors.AsType[*submission.Refusal](err); !ok {
+			return grade.Result{}, err
+		}
+	}
+	return grade.Result{Lab: sc.Lab.Name, Scenario: sc.Name, Max: sc.Points, Verdict: grade.Fail, Hidden: sc.Hidden,
+		Expected: show.Text{EN: "a server", ES: "un servidor"}.In(g.Lang), Seen: refusal.In(g.Lang),
+		Evidence: refusal.Said}, nil
+}
+
+// record adds a verdict to a submission's file.
+func (g *Grading) record(e *entry, result grade.Result) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := e.sub
+	s.Results = append(s.Results, result)
+	slices.SortFunc(s.Results, func(a, b grade.Result) int { return cmp.Compare(g.order(a), g.order(b)) })
+	s.Sum()
+	s.Seconds += time.Since(e.began).Seconds()
+	e.began = time.Now()
+	s.Complete = len(s.Results) == len(g.Scenarios)
+	g.done++
+	if g.Progress != nil {
+		g.Progress(g.done, len(g.Sources)*len(g.Scenarios), s)
+	}
+	if err := gradebook.WriteFile(filepath.Join(g.folder(s), gradebook.File), s); err != nil {
+		return err
+	}
+	if s.Complete {
+		return g.saveLocked()
+	}
+	return nil
+}
+
+func (g *Grading) order(r grade.Result) int {
+	return slices.IndexFunc(g.Scenarios, func(sc *course.Scenario) bool { return is(sc)(r) })
+}
+
+// save writes the class's file, and makes the folders of the submissions.
+func (g *Grading) save() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.class.Submissions {
+		if err := os.MkdirAll(g.folder(s), 0o755); err != nil {
+			return err
+		}
+	}
+	return g.saveLocked()
+}
+
+func (g *Grading) saveLocked() error {
+	return gradebook.WriteFile(filepath.Join(g.Out, gradebook.File), g.class)
+}
