@@ -11,25 +11,31 @@ require (
 	github.com/fatih/color v1.19.0
 	// tests compare structure
 	github.com/google/go-cmp v0.7.0
+	// reports in JUnit's XML
+	github.com/jstemmer/go-junit-report/v2 v2.1.0
 	// the kernel's view: /proc/PID/stat, /proc/net/tcp
 	github.com/prometheus/procfs v0.23.0
 	// testscript: the stories are its scripts
 	github.com/rogpeppe/go-internal v1.16.0
+	// tests validate results by their schema
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	// raw POSIX calls
 	golang.org/x/sys v0.49.0
 	// the client's line editing and history
 	golang.org/x/term v0.47.0
 )
 
+require github.com/schollz/progressbar/v3 v3.19.1
+
 require (
 	github.com/mattn/go-colorable v0.1.14 // indirect
 	github.com/mattn/go-isatty v0.0.22 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
-	github.com/schollz/progressbar/v3 v3.19.1 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/text v0.14.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
 )
