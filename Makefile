@@ -4,9 +4,10 @@ LABS    := .build/labs
 RUN     ?=
 CHECK   ?=
 SERVER  ?=
+GRADE   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help list server client test bench vocabulary fuzz picture clean FORCE
+.PHONY: help list grade server client test bench vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +23,10 @@ check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_
 
 exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise in it, to try it by hand
 	@$(LABS) exercise $*
+
+grade: $(LABS) ## judge a class: make grade SUBMISSIONS=dir OUT=dir (GRADE='-roster class.csv -labs 8')
+	@test -n "$(SUBMISSIONS)" -a -n "$(OUT)" || { echo "make grade SUBMISSIONS=dir OUT=dir"; exit 2; }
+	@$(LABS) grade -out '$(OUT)' $(GRADE) '$(SUBMISSIONS)'
 
 server: ## build the server: server/server
 	CGO_ENABLED=0 go build -buildvcs=false -o server/server ./server

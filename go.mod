@@ -19,13 +19,13 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	// tests validate results by their schema
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	// a bar with the time that is left, while a class is graded
+	github.com/schollz/progressbar/v3 v3.19.1
 	// raw POSIX calls
 	golang.org/x/sys v0.49.0
 	// the client's line editing and history
 	golang.org/x/term v0.47.0
 )
-
-require github.com/schollz/progressbar/v3 v3.19.1
 
 require (
 	github.com/mattn/go-colorable v0.1.14 // indirect

@@ -21,6 +21,7 @@ import (
 	"posixlab/labs/internal/grade"
 	"posixlab/labs/internal/gradebook"
 	"posixlab/labs/internal/grading"
+	"posixlab/labs/internal/report"
 	"posixlab/labs/internal/sandbox"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/submission"
@@ -30,6 +31,7 @@ import (
 // submissions failed: 3 says that there are verdicts which the machine owes.
 func gradeClass(ctx context.Context, a *app, args []string) int {
 	var out, roster, hidden, only string
+	var reports reports
 	var jobs int
 	var one, resume, trust bool
 	rest, status := a.options(args, func(f *flag.FlagSet) {
@@ -41,9 +43,14 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 		f.BoolVar(&one, "one", false, "")
 		f.BoolVar(&resume, "resume", false, "")
 		f.BoolVar(&trust, "trust", false, "")
+		reports.flags(f)
 	})
 	if status >= 0 {
 		return status
+	}
+	options, formats, err := reports.parse(a.lang)
+	if err != nil {
+		return a.wrongUse(err.Error())
 	}
 	switch {
 	case len(rest) != 1:
@@ -64,7 +71,6 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 			return status
 		}
 	}
-	var err error
 	if one {
 		g.Sources = []submission.Source{submission.Named(filepath.Clean(rest[0]))}
 	} else if g.Sources, err = submission.List(rest[0]); err != nil {
@@ -100,7 +106,55 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 	case err != nil:
 		return a.infra(err)
 	}
-	return a.graded(class, out)
+	if err := report.WriteAll(out, class, options, formats); err != nil {
+		return a.infra(err)
+	}
+	return a.graded(class, out, formats)
+}
+
+// reports are the options of reports.
+type reports struct{ detail, visibility, formats string }
+
+func (r *reports) flags(f *flag.FlagSet) {
+	f.StringVar(&r.detail, "detail", string(report.Hint), "")
+	f.StringVar(&r.visibility, "visibility", string(report.AfterPublished), "")
+	f.StringVar(&r.formats, "formats", "html,csv,markdown,junit,gradescope,autolab,classroom50", "")
+}
+
+func (r *reports) parse(lang show.Lang) (o report.Options, formats []report.Format, err error) {
+	o = report.Options{Lang: lang, Getenv: os.Getenv}
+	if o.Detail, err = report.ParseDetail(r.detail, lang); err != nil {
+		return o, nil, err
+	}
+	if o.Visibility, err = report.ParseVisibility(r.visibility, lang); err != nil {
+		return o, nil, err
+	}
+	formats, err = report.ParseFormats(r.formats, lang)
+	return o, formats, err
+}
+
+// reportClass writes the reports of a class anew, from its results.
+func reportClass(_ context.Context, a *app, args []string) int {
+	var reports reports
+	rest, status := a.options(args, reports.flags)
+	if status >= 0 {
+		return status
+	}
+	if len(rest) != 1 {
+		return a.wrongUse(a.say(show.Text{EN: "name the folder of a class's results", ES: "nombra la carpeta con los resultados de un grupo"}))
+	}
+	options, formats, err := reports.parse(a.lang)
+	if err != nil {
+		return a.wrongUse(err.Error())
+	}
+	class, err := gradebook.Read(rest[0])
+	if err == nil {
+		err = report.WriteAll(rest[0], class, options, formats)
+	}
+	if err != nil {
+		return a.infra(err)
+	}
+	return a.graded(class, rest[0], formats)
 }
 
 // openOut makes the folder of the results, which is nobody else's to read, and keeps other graders out
@@ -188,7 +242,7 @@ func (a *app) progress(all int) func(int, int, *gradebook.Submission) {
 }
 
 // graded tells what came of a class.
-func (a *app) graded(c *gradebook.Class, out string) int {
+func (a *app) graded(c *gradebook.Class, out string, formats []report.Format) int {
 	status, owed := grade.ExitPass, 0
 	width := 0
 	for _, s := range c.Submissions {
@@ -209,6 +263,13 @@ func (a *app) graded(c *gradebook.Class, out string) int {
 	a.out.Line("")
 	a.out.Line(show.Wrap(a.say(show.Text{EN: "sandbox: %s", ES: "caja de arena: %s"}, c.Isolation), "  ", show.Width))
 	a.out.Line(a.say(show.Text{EN: "  results: %s", ES: "  resultados: %s"}, filepath.Join(out, gradebook.File)))
+	for _, f := range formats {
+		file := f.File
+		if f.PerSubmission {
+			file = filepath.Join("*", file)
+		}
+		a.out.Line(fmt.Sprintf("  %s: %s", f.Name, filepath.Join(out, file)))
+	}
 	if owed > 0 {
 		status = grade.ExitInfra
 	}

@@ -5,6 +5,8 @@
 //	labs run [-step] [-no-bugs] LAB…
 //	labs check [-reference|-server CMD] [-results FILE] [LAB…]
 //	labs exercise LAB
+//	labs grade -out DIR [-roster CSV] [-hidden DIR] [-resume] SUBMISSIONS
+//	labs report [-detail full|hint|none] [-formats NAME,…] DIR
 //	labs vocabulary
 //
 // Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
@@ -45,6 +47,7 @@ var commands = []command{
 	{"check", check},
 	{"exercise", exerciseOf},
 	{"grade", gradeClass},
+	{"report", reportClass},
 	{"vocabulary", vocabulary},
 }
 
@@ -108,6 +111,9 @@ var usage = show.Text{
   run [-step] LAB…         tell a lab's stories, then its known-bad servers'
   check [LAB…]             judge your exercise: a verdict for each scenario
   exercise LAB             build server/server with your exercise in it
+  grade -out DIR SUBMISSIONS
+                           judge a class: a folder or an archive for each
+  report DIR               write a class's reports anew, from its results
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -123,6 +129,21 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -results FILE    check: write the verdicts as JSON, after each scenario
   -jobs N          check: how many scenarios at once
   -no-isolation    check: no namespaces
+  -sandbox         check: behind the wall that submissions are graded behind
+
+  -out DIR         grade: where the results go: a new folder
+  -labs LAB,…      grade: these; else all
+  -roster FILE     grade: a CSV with the columns submission and name
+  -hidden DIR      grade: labs of your own beside those that students have
+  -one             grade: SUBMISSIONS is a single one
+  -jobs N          grade: how many submissions at once
+  -resume          grade: go on where the last run of -out was ended
+  -trust           grade: no sandbox
+  -detail D        grade, report: students are told full, hint or none
+  -visibility V    grade, report: when they see hidden scenarios, as Gradescope
+                   says: hidden, after_due_date, after_published, visible
+  -formats F,…     grade, report: html, csv, markdown, junit, gradescope,
+                   autolab, classroom50; else all
 `,
 	ES: `uso: labs COMANDO [OPCIÓN]… [LAB…]
 
@@ -131,6 +152,9 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
                            sus servidores defectuosos
   check [LAB…]             evalúa tu ejercicio: un veredicto por escenario
   exercise LAB             compila server/server con tu ejercicio dentro
+  grade -out CARPETA ENTREGAS
+                           evalúa un grupo: una carpeta o un archivo por entrega
+  report CARPETA           vuelve a escribir los informes de un grupo
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
@@ -146,6 +170,22 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -results ARCHIVO check: escribe los veredictos en JSON, tras cada escenario
   -jobs N          check: cuántos escenarios a la vez
   -no-isolation    check: sin espacios de nombres
+  -sandbox         check: tras el muro con que se evalúan las entregas
+
+  -out CARPETA     grade: dónde van los resultados: una carpeta nueva
+  -labs LAB,…      grade: estos; si no, todos
+  -roster ARCHIVO  grade: un CSV con las columnas submission y name
+  -hidden CARPETA  grade: laboratorios tuyos, además de los del curso
+  -one             grade: ENTREGAS es una sola entrega
+  -jobs N          grade: cuántas entregas a la vez
+  -resume          grade: continúa donde quedó la última vez
+  -trust           grade: sin caja de arena
+  -detail D        grade, report: qué se dice a los estudiantes: full (todo),
+                   hint (la pista) o none (nada)
+  -visibility V    grade, report: cuándo ven lo oculto, como dice Gradescope:
+                   hidden, after_due_date, after_published, visible
+  -formats F,…     grade, report: html, csv, markdown, junit, gradescope,
+                   autolab, classroom50; si no, todos
 `}
 
 // parse reads a command's options, loads the course and finds the scenarios that the arguments

@@ -257,6 +257,13 @@ func (b *Builder) exercises(ctx context.Context, dir, tmp string, labs []*course
 	if !found {
 		return nil, nil
 	}
+	// If no lab has a server, all for the same reason, that is what is wrong with the submission.
+	if first := m.servers[labs[0]].err; first != nil && !slices.ContainsFunc(labs, func(lab *course.Lab) bool {
+		err := m.servers[lab].err
+		return err == nil || err.Error() != first.Error()
+	}) {
+		return nil, first
+	}
 	return m, nil
 }
 
