@@ -140,3 +140,48 @@ func TestMemoryAndUser(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// leaderless makes the test binary a process whose first thread ends, and whose others do not.
+const leaderless = "POSIXLAB_TEST_LEADERLESS"
+
+func init() {
+	if os.Getenv(leaderless) != "" {
+		go func() {
+			syscall.Read(0, make([]byte, 1)) // until the test closes the other end
+			os.Exit(0)
+		}()
+		syscall.RawSyscall(unix.SYS_EXIT, 0, 0, 0) // init runs on the first thread
+	}
+}
+
+// TestLeaderless has a process whose first thread has ended be called a zombie only once the others have
+// ended too.
+func TestLeaderless(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), leaderless+"=1")
+	end, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	pid := cmd.Process.Pid
+	await(t, "the end of the first thread", func() bool {
+		data, err := os.ReadFile(path(pid, "stat"))
+		return err == nil && strings.Contains(string(data), ") Z ")
+	})
+	if st, err := ReadStat(pid); err != nil || st.State == "Z" {
+		t.Errorf("%+v, %v", st, err)
+	}
+	end.Close()
+	await(t, "a zombie", func() bool {
+		st, err := ReadStat(pid)
+		return err == nil && st.State == "Z"
+	})
+}

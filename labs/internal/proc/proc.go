@@ -34,7 +34,7 @@ func gone(err error) error {
 type Stat struct {
 	PID     int
 	Comm    string // the program's name, at most 15 bytes
-	State   string // R running, S sleeping, D waiting for a device, T stopped, Z zombie, …
+	State   string // R running, S sleeping, D waiting for a device, T stopped, Z zombie, …: see stateOfOthers
 	Parent  int
 	Group   int // process group id
 	Session int
@@ -63,8 +63,24 @@ func readStat(p procfs.Proc) (Stat, error) {
 	if err != nil {
 		return Stat{}, gone(err)
 	}
-	return Stat{st.PID, st.Comm, st.State, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
+	state := st.State
+	if state == "Z" && st.NumThreads > 1 {
+		state = stateOfOthers(st.PID)
+	}
+	return Stat{st.PID, st.Comm, state, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
 		st.Starttime, int(st.UTime + st.STime), st.NumThreads, int(st.CUTime + st.CSTime)}, nil
+}
+
+// stateOfOthers is the state of a process whose first thread has ended before others: it is no zombie
+// until the last of them has, whatever /proc/PID/stat says of the first.
+func stateOfOthers(pid int) string {
+	threads, _ := Threads(pid)
+	for _, th := range threads {
+		if th.State != "Z" && th.State != "X" {
+			return th.State
+		}
+	}
+	return "Z"
 }
 
 // WaitStatus is how a process has ended, as its parent will learn from wait(2): exit_code, the last

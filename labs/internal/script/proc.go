@@ -181,7 +181,7 @@ func (s *Story) procState(_ *call, pid int, args []string) error {
 // signal to a process group, and be it the null signal to one that does not exist, waits for that lock.
 func isZombie(pid int) (bool, error) {
 	st, err := proc.ReadStat(pid)
-	if err == nil && st.State == "Z" && st.Threads <= 1 {
+	if err == nil && st.State == "Z" {
 		const noGroup = 1<<31 - 1
 		unix.Kill(-noGroup, 0)
 		st, err = proc.ReadStat(pid)
@@ -189,7 +189,7 @@ func isZombie(pid int) (bool, error) {
 	if err == proc.ErrGone {
 		return false, nil
 	}
-	return err == nil && st.State == "Z" && st.Threads <= 1, err
+	return err == nil && st.State == "Z", err
 }
 
 func (s *Story) sayGone() string {

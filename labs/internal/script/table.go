@@ -160,7 +160,7 @@ func (s *Story) checkLimit(reply []byte, without string) error {
 	pid, comm, _ := strings.Cut(strings.TrimSpace(last), " ")
 	number, err := strconv.Atoi(pid)
 	st, statErr := proc.ReadStat(number)
-	whole := comm == st.Comm || comm == st.Comm+" <defunct>" && st.State == "Z"
+	whole := comm == st.Comm || comm == st.Comm+" <defunct>" && st.Ending
 	if reply[len(reply)-1] != '\n' || err != nil || statErr != nil || !whole {
 		return &failure{expected, s.say(show.Text{EN: "it ends in: %s", ES: "termina en: %s"}, excerpt(reply[max(0, len(reply)-40):]))}
 	}
