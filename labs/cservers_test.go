@@ -77,7 +77,7 @@ func judgeC(t *testing.T, folder string, want []string, may string) {
 	}
 	var mu sync.Mutex
 	var failed []string
-	inParallel(loadKit(t).course.Scenarios(), func(sc *course.Scenario) {
+	sideBySide(loadKit(t).course.Scenarios(), func(sc *course.Scenario) {
 		result := r.Run(t.Context(), sc, server, grade.Told{})
 		if result.Verdict == grade.Pass || result.Verdict == grade.Fail && sc.ID() == may {
 			return

@@ -41,7 +41,7 @@ func TestExercises(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			inParallel(lab.Scenarios, func(sc *course.Scenario) {
+			sideBySide(lab.Scenarios, func(sc *course.Scenario) {
 				if result := r.Run(t.Context(), sc, exercise(solution), grade.Told{}); result.Verdict != grade.Pass {
 					t.Errorf("the reference's file: %s", why(result))
 				}

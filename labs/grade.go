@@ -99,9 +99,7 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 			ES: "labs: interrumpido; los veredictos obtenidos se conservan: continúa con -resume"}))
 		return grade.ExitInt
 	case errors.Is(err, sandbox.ErrNoWall):
-		fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
-			EN: "this machine offers no sandbox for submissions: install bubblewrap, or grade as root; or, if you trust them all, say -trust",
-			ES: "esta máquina no ofrece una caja de arena para las entregas: instala bubblewrap, o evalúa como root; o, si confías en todas, usa -trust"}))
+		fmt.Fprintln(os.Stderr, "labs: "+a.say(grading.NoSandbox))
 		return a.infra(err)
 	case err != nil:
 		return a.infra(err)
@@ -234,11 +232,21 @@ func (a *app) progress(all int) func(int, int, *gradebook.Submission) {
 			}
 		}
 	}
+	bar := a.bar(all)
+	return func(done, _ int, _ *gradebook.Submission) { bar(done) }
+}
+
+// bar returns what is told how many verdicts there are so far: on a terminal, it draws a bar and the time
+// that is left.
+func (a *app) bar(all int) func(done int) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return func(int) {}
+	}
 	bar := progressbar.NewOptions(all,
 		progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetWidth(20), progressbar.OptionShowCount(),
 		progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetDescription(a.say(show.Text{EN: "verdicts", ES: "veredictos"})))
-	return func(done, _ int, s *gradebook.Submission) { bar.Set(done) }
+	return func(done int) { bar.Set(done) }
 }
 
 // graded tells what came of a class.

@@ -350,3 +350,16 @@ func TestGradeMisuse(t *testing.T) {
 		t.Errorf("the notes: %q, %v", data, err)
 	}
 }
+
+// TestSelfcheck has the machine on which the tests run be found good, and a wrong verdict be told.
+func TestSelfcheck(t *testing.T) {
+	if status := labs([]string{"selfcheck", "-lang", "en", "-count", "2", "restart", "08-zombies/before-after"}); status != grade.ExitPass {
+		t.Errorf("status %d", status)
+	}
+	k, a := loadKit(t), &app{lang: show.English}
+	a.out = show.NewNarrator(os.Stdout, a.lang, false)
+	trials := []trial{{"", "", k.course.Scenarios()[0]}, {"sigterm", "", k.course.Scenario("07-signals/forced")}}
+	if status := a.verdictOf(trials, 10, map[string]int{trials[1].name(): 1}, nil); status != grade.ExitFail {
+		t.Errorf("one verdict of ten was wrong: status %d", status)
+	}
+}

@@ -6,6 +6,7 @@
 //	labs check [-reference|-server CMD] [-results FILE] [LAB…]
 //	labs exercise LAB
 //	labs grade -out DIR [-roster CSV] [-hidden DIR] [-resume] SUBMISSIONS
+//	labs selfcheck [-count N]
 //	labs report [-detail full|hint|none] [-formats NAME,…] DIR
 //	labs vocabulary
 //
@@ -48,6 +49,7 @@ var commands = []command{
 	{"exercise", exerciseOf},
 	{"grade", gradeClass},
 	{"report", reportClass},
+	{"selfcheck", selfcheck},
 	{"vocabulary", vocabulary},
 }
 
@@ -114,6 +116,7 @@ var usage = show.Text{
   grade -out DIR SUBMISSIONS
                            judge a class: a folder or an archive for each
   report DIR               write a class's reports anew, from its results
+  selfcheck [-count N]     whether verdicts can be relied on, on this machine
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -130,6 +133,8 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -jobs N          check: how many scenarios at once
   -no-isolation    check: no namespaces
   -sandbox         check: behind the wall that submissions are graded behind
+
+  -count N         selfcheck: how often each verdict is given
 
   -out DIR         grade: where the results go: a new folder
   -labs LAB,…      grade: these; else all
@@ -155,6 +160,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   grade -out CARPETA ENTREGAS
                            evalúa un grupo: una carpeta o un archivo por entrega
   report CARPETA           vuelve a escribir los informes de un grupo
+  selfcheck [-count N]     si los veredictos son de fiar en esta máquina
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
@@ -171,6 +177,8 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -jobs N          check: cuántos escenarios a la vez
   -no-isolation    check: sin espacios de nombres
   -sandbox         check: tras el muro con que se evalúan las entregas
+
+  -count N         selfcheck: cuántas veces se da cada veredicto
 
   -out CARPETA     grade: dónde van los resultados: una carpeta nueva
   -labs LAB,…      grade: estos; si no, todos

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -198,21 +197,6 @@ func await(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited %v in vain for %s", guard, what)
 		}
 	}
-}
-
-// inParallel calls f for every item, several at once, as `labs check` does: a scenario mostly
-// waits.
-func inParallel[T any](items []T, f func(T)) {
-	slots := make(chan struct{}, 3*runtime.NumCPU())
-	var all sync.WaitGroup
-	for _, item := range items {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			f(item)
-		})
-	}
-	all.Wait()
 }
 
 // why tells a verdict in one line, for a test's log.

@@ -16,27 +16,13 @@ import (
 	"posixlab/labs/internal/show"
 )
 
-// A trial is one scenario against one server.
-type trial struct {
-	bug    string // "" is the reference
-	server string
-	sc     *course.Scenario
-}
-
-func (tr trial) name() string {
-	if tr.bug == "" {
-		return "reference " + tr.sc.ID()
-	}
-	return tr.bug + " " + tr.sc.ID()
-}
-
 // TestReference has the reference pass every scenario, in both languages.
 func TestReference(t *testing.T) {
 	k := buildKit(t)
 	for _, lang := range []show.Lang{show.English, show.Spanish} {
 		t.Run(string(lang), func(t *testing.T) {
 			r := newRunner(t, lang)
-			inParallel(k.course.Scenarios(), func(sc *course.Scenario) {
+			sideBySide(k.course.Scenarios(), func(sc *course.Scenario) {
 				result := r.Run(t.Context(), sc, reference(k.server), grade.Told{})
 				if result.Verdict != grade.Pass || result.Points != sc.Points {
 					t.Error(why(result))
@@ -45,10 +31,6 @@ func TestReference(t *testing.T) {
 		})
 	}
 }
-
-// allOfThem is the known-bad server that signals everybody. Where that would be more than the scenario's
-// own processes, it is not sent what would have it do so.
-const allOfThem = "minus-one"
 
 // TestMatrix has every known-bad server fail the scenarios that its header names, and no other.
 // With -short, only those that it names are run.
@@ -73,8 +55,8 @@ func TestMatrix(t *testing.T) {
 
 	var mu sync.Mutex
 	got := make(map[string][]string)
-	inParallel(trials, func(tr trial) {
-		result := r.Run(t.Context(), tr.sc, knownBad(tr.server), grade.Told{})
+	sideBySide(trials, func(tr trial) {
+		result := r.Run(t.Context(), tr.sc, tr.command(), grade.Told{})
 		if result.Verdict == grade.Pass {
 			return
 		}
@@ -150,12 +132,9 @@ func TestRepeat(t *testing.T) {
 		r := newRunner(t, show.English)
 		var mu sync.Mutex
 		wrong, slowest := 0, make(map[string]float64)
-		inParallel(trials, func(tr trial) {
-			want, server := grade.Fail, knownBad(tr.server)
-			if tr.bug == "" {
-				want, server = grade.Pass, reference(tr.server)
-			}
-			result := r.Run(t.Context(), tr.sc, server, grade.Told{})
+		sideBySide(trials, func(tr trial) {
+			want := tr.want()
+			result := r.Run(t.Context(), tr.sc, tr.command(), grade.Told{})
 			mu.Lock()
 			defer mu.Unlock()
 			slowest[tr.name()] = max(slowest[tr.name()], result.Seconds)

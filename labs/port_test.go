@@ -190,7 +190,7 @@ func TestDeck(t *testing.T) {
 		}
 		scenarios := slices.Concat(loadKit(t).course.Find("1"), loadKit(t).course.Find("2"))
 		if r.Isolation > grade.Alone {
-			inParallel(scenarios, judge)
+			sideBySide(scenarios, judge)
 			return
 		}
 		for _, sc := range scenarios { // one after another: they share the port

@@ -54,6 +54,11 @@ type Grading struct {
 // perSubmission is how many scenarios of one submission run at once: they mostly wait.
 const perSubmission = 3
 
+// NoSandbox says what to do where sandbox.ErrNoWall is the error.
+var NoSandbox = show.Text{
+	EN: "this machine offers no sandbox for submissions: install bubblewrap, or grade as root; or, if you trust them all, say -trust",
+	ES: "esta máquina no ofrece una caja de arena para las entregas: instala bubblewrap, o evalúa como root; o, si confías en todas, usa -trust"}
+
 // errUnsafe says that the machine cannot keep submissions apart.
 var errUnsafe = errors.New("submissions can read one another's files here")
 
