@@ -60,6 +60,7 @@ func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err
 	watch := s.Watch(watched)
 	err = cmd.Wait()
 	hit, _ := watch.Close()
+	watch.collect()
 	if sweepErr := s.Sweep(); sweepErr != nil {
 		err = sweepErr
 	}

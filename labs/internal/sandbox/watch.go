@@ -99,6 +99,16 @@ func (w *Watch) Close() (hit string, peak Usage) {
 	return w.Hit(), w.peak
 }
 
+// collect waits for those that were left to us, a subreaper, when their parents were killed.
+func (w *Watch) collect() {
+	for p := range w.known {
+		if st, err := proc.ReadStat(p.pid); err == nil && st.Start == p.start && st.Parent == os.Getpid() {
+			unix.Kill(p.pid, unix.SIGKILL)
+			unix.Wait4(p.pid, nil, 0, nil)
+		}
+	}
+}
+
 // Hit is the limit that was hit; "" is none.
 func (w *Watch) Hit() string {
 	w.mu.Lock()
