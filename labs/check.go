@@ -28,7 +28,7 @@ func check(ctx context.Context, a *app, args []string) int {
 	var server, bug, resultsFile string
 	var jobs int
 	var alone, judgeReference, sandboxed bool
-	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
+	scenarios, status := a.parseHidden(args, func(f *flag.FlagSet) {
 		f.StringVar(&server, "server", "", "")
 		f.StringVar(&bug, "bug", "", "")
 		f.BoolVar(&judgeReference, "reference", false, "")
@@ -274,6 +274,15 @@ func (a *app) report(r grade.Result) {
 	}
 }
 
+// script is the path of a scenario's script: under the project's folder, unless it is hidden elsewhere.
+func (a *app) script(r grade.Result) string {
+	path := a.course.Scenario(r.Lab + "/" + r.Scenario).Script
+	if under, err := filepath.Rel(a.course.Root, path); err == nil && filepath.IsLocal(under) {
+		return under
+	}
+	return path
+}
+
 // failure tells where a story ended, and why.
 func (a *app) failure(r grade.Result) {
 	a.out.Paragraph(a.say(show.Text{EN: "reason", ES: "motivo"}), r.Reason)
@@ -281,8 +290,7 @@ func (a *app) failure(r grade.Result) {
 		a.out.Paragraph(a.say(show.Text{EN: "step %d/%d", ES: "paso %d/%d"}, r.StepNumber, r.Steps), r.Step)
 	}
 	if r.Line > 0 {
-		where := fmt.Sprintf("labs/%s/%s.txtar:%d", r.Lab, r.Scenario, r.Line)
-		a.out.Verbatim(a.say(show.Text{EN: "command", ES: "comando"}), r.Command, where)
+		a.out.Verbatim(a.say(show.Text{EN: "command", ES: "comando"}), r.Command, fmt.Sprintf("%s:%d", a.script(r), r.Line))
 	}
 	a.out.Paragraph(a.say(show.Text{EN: "expected", ES: "esperado"}), r.Expected)
 	a.out.Paragraph(a.say(show.Text{EN: "seen", ES: "visto"}), r.Seen)

@@ -60,10 +60,8 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 	case jobs < 1:
 		return a.wrongUse(a.say(show.Text{EN: "-jobs %d: give at least 1", ES: "-jobs %d: usa al menos 1"}, jobs))
 	}
-	if hidden != "" {
-		if err := a.course.Hide(hidden); err != nil {
-			return a.infra(err)
-		}
+	if status = a.hide(hidden); status >= 0 {
+		return status
 	}
 	g := &grading.Grading{Course: a.course, Scenarios: a.course.Scenarios(), Lang: a.lang, Out: out, Jobs: jobs, Trust: trust}
 	if only != "" {

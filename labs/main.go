@@ -2,8 +2,8 @@
 // which judge any server that speaks the protocol.
 //
 //	labs list
-//	labs run [-step] [-no-bugs] LAB…
-//	labs check [-reference|-server CMD] [-results FILE] [LAB…]
+//	labs run [-step] [-no-bugs] [-hidden DIR] LAB…
+//	labs check [-reference|-server CMD] [-results FILE] [-hidden DIR] [LAB…]
 //	labs exercise LAB
 //	labs grade -out DIR [-roster CSV] [-hidden DIR] [-resume] SUBMISSIONS
 //	labs selfcheck [-count N]
@@ -139,7 +139,8 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -out DIR         grade: where the results go: a new folder
   -labs LAB,…      grade: these; else all
   -roster FILE     grade: a CSV with the columns submission and name
-  -hidden DIR      grade: labs of your own beside those that students have
+  -hidden DIR      grade, run, check, list: labs of your own beside those that
+                   students have
   -one             grade: SUBMISSIONS is a single one
   -jobs N          grade: how many submissions at once
   -resume          grade: go on where the last run of -out was ended
@@ -183,7 +184,8 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -out CARPETA     grade: dónde van los resultados: una carpeta nueva
   -labs LAB,…      grade: estos; si no, todos
   -roster ARCHIVO  grade: un CSV con las columnas submission y name
-  -hidden CARPETA  grade: laboratorios tuyos, además de los del curso
+  -hidden CARPETA  grade, run, check, list: laboratorios tuyos, además de los
+                   del curso
   -one             grade: ENTREGAS es una sola entrega
   -jobs N          grade: cuántas entregas a la vez
   -resume          grade: continúa donde quedó la última vez
@@ -204,6 +206,33 @@ func (a *app) parse(args []string, set func(*flag.FlagSet)) (scenarios []*course
 		return nil, status
 	}
 	return a.find(words)
+}
+
+// parseHidden is parse for a command that can be shown an instructor's own labs.
+func (a *app) parseHidden(args []string, set func(*flag.FlagSet)) (scenarios []*course.Scenario, status int) {
+	hidden := ""
+	words, status := a.options(args, func(f *flag.FlagSet) {
+		f.StringVar(&hidden, "hidden", "", "")
+		set(f)
+	})
+	if status < 0 {
+		status = a.hide(hidden)
+	}
+	if status >= 0 {
+		return nil, status
+	}
+	return a.find(words)
+}
+
+// hide adds an instructor's own labs to the course; "" is none. A status of -1 means: go on.
+func (a *app) hide(dir string) (status int) {
+	if dir == "" {
+		return -1
+	}
+	if err := a.course.Hide(dir); err != nil {
+		return a.infra(err)
+	}
+	return -1
 }
 
 // options reads a command's options, loads the course and returns the other arguments. A status of -1
@@ -292,7 +321,7 @@ func exercise(path string) target.Command {
 
 // list prints the labs and their scenarios.
 func list(_ context.Context, a *app, args []string) int {
-	_, status := a.parse(args, func(*flag.FlagSet) {})
+	_, status := a.parseHidden(args, func(*flag.FlagSet) {})
 	if status >= 0 {
 		return status
 	}

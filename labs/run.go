@@ -25,7 +25,7 @@ import (
 // server passes.
 func run(ctx context.Context, a *app, args []string) int {
 	var step, noBugs, noQuestions bool
-	scenarios, status := a.parse(args, func(f *flag.FlagSet) {
+	scenarios, status := a.parseHidden(args, func(f *flag.FlagSet) {
 		f.BoolVar(&step, "step", false, "")
 		f.BoolVar(&noBugs, "no-bugs", false, "")
 		f.BoolVar(&noQuestions, "no-questions", false, "")
@@ -159,7 +159,9 @@ func (t *telling) failedToBuild(next tale, why string) grade.Result {
 func (t *telling) opening(lab *course.Lab) {
 	t.out.Title(fmt.Sprintf("Lab %d · %s", lab.Number, t.say(lab.Title)))
 	t.out.Line(show.Wrap(t.say(show.Text{EN: "lecture: %s", ES: "clase: %s"}, t.say(lab.Topic)), "", show.Width))
-	t.out.Line(t.say(show.Text{EN: "sheet: labs/%s/README.md", ES: "guía: labs/%s/README.es.md"}, lab.Name))
+	if !lab.Hidden {
+		t.out.Line(t.say(show.Text{EN: "sheet: labs/%s/README.md", ES: "guía: labs/%s/README.es.md"}, lab.Name))
+	}
 	t.out.Line(t.say(show.Text{
 		EN: "ana, bea, c1, … are clients of this program; a and b only wait;\n▸ marks the line that a step is about",
 		ES: "ana, bea, c1, … son clientes de este programa; a y b solo esperan;\n▸ marca la línea de la que trata un paso"}))
@@ -229,10 +231,13 @@ func (t *telling) closing(lab *course.Lab) int {
 			EN: "  predictions that came true: %d of %d",
 			ES: "  predicciones acertadas: %d de %d"}, t.predictions.Right, t.predictions.Asked))
 	}
-	if t.pause == nil {
+	if t.pause == nil && !lab.Hidden {
 		t.out.Line(t.say(show.Text{
 			EN: "  too fast? make lab-%d RUN=-step",
 			ES: "  ¿muy rápido? make lab-%d RUN=-step"}, lab.Number))
+	}
+	if lab.Hidden {
+		return t.status // the rest is for students, who do not have it
 	}
 	if lab.Exercise != "" {
 		t.out.Line(t.say(show.Text{
