@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"posixlab/labs/internal/course"
 	"posixlab/labs/internal/grade"
 	"posixlab/labs/internal/gradebook"
 	"posixlab/labs/internal/grading"
@@ -65,9 +66,11 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 	}
 	g := &grading.Grading{Course: a.course, Scenarios: a.course.Scenarios(), Lang: a.lang, Out: out, Jobs: jobs, Trust: trust}
 	if only != "" {
-		if g.Scenarios, status = a.find(strings.Split(only, ",")); status >= 0 {
+		named, status := a.find(strings.Split(only, ","))
+		if status >= 0 {
 			return status
 		}
+		g.Scenarios = slices.DeleteFunc(g.Scenarios, func(sc *course.Scenario) bool { return !slices.Contains(named, sc) })
 	}
 	if one {
 		g.Sources = []submission.Source{submission.Named(filepath.Clean(rest[0]))}
@@ -252,8 +255,7 @@ func (a *app) bar(all int) func(done int) {
 
 // graded tells what came of a class.
 func (a *app) graded(c *gradebook.Class, out string, formats []report.Format) int {
-	status, owed := grade.ExitPass, 0
-	width := 0
+	owed, width := 0, 0
 	for _, s := range c.Submissions {
 		width = max(width, len([]rune(s.Name)))
 	}
@@ -262,12 +264,18 @@ func (a *app) graded(c *gradebook.Class, out string, formats []report.Format) in
 		if s.Points < s.Max {
 			mark = "✗"
 		}
-		why := s.Problem
-		if n := s.Count(grade.Infra); n > 0 {
-			owed += n
+		why, n := s.Problem, s.Count(grade.Infra)
+		if i := slices.IndexFunc(s.Results, func(r grade.Result) bool { return r.Limit != "" }); i >= 0 {
+			why = s.Results[i].Expected
+		}
+		if owed += n; n > 0 {
+			mark = "?"
 			why = a.say(show.Text{EN: "%d verdicts are owed: the machine failed", ES: "se deben %d veredictos: falló la máquina"}, n)
 		}
-		a.out.Verdict(s.Points == s.Max && owed == 0, strings.TrimRight(fmt.Sprintf("%s %-*s %4d/%d  %s", mark, width, s.Name, s.Points, s.Max, why), " "))
+		a.out.Verdict(s.Points == s.Max && n == 0, fmt.Sprintf("%s %-*s %4d/%d", mark, width, s.Name, s.Points, s.Max))
+		if why != "" {
+			a.out.Line(show.Wrap(why, strings.Repeat(" ", width+5), show.Width))
+		}
 	}
 	a.out.Line("")
 	a.out.Line(show.Wrap(a.say(show.Text{EN: "sandbox: %s", ES: "caja de arena: %s"}, c.Isolation), "  ", show.Width))
@@ -280,7 +288,7 @@ func (a *app) graded(c *gradebook.Class, out string, formats []report.Format) in
 		a.out.Line(fmt.Sprintf("  %s: %s", f.Name, filepath.Join(out, file)))
 	}
 	if owed > 0 {
-		status = grade.ExitInfra
+		return grade.ExitInfra
 	}
-	return status
+	return grade.ExitPass
 }

@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -277,7 +278,11 @@ func (a *app) find(words []string) (scenarios []*course.Scenario, status int) {
 				EN: "there is no lab or scenario %q: `labs list` shows them",
 				ES: "no hay laboratorio ni escenario %q: `labs list` los muestra"}, word))
 		}
-		scenarios = append(scenarios, found...)
+		for _, sc := range found {
+			if !slices.Contains(scenarios, sc) {
+				scenarios = append(scenarios, sc)
+			}
+		}
 	}
 	return scenarios, -1
 }

@@ -290,7 +290,7 @@ func (w *worker) limited(r *Result, hit string) {
 		return
 	}
 	atMost := w.Server.Sandbox.Limits.Say(w.Lang, hit)
-	r.Verdict, r.Limit, r.Reason = Fail, hit, ""
+	r.Verdict, r.Limit, r.Reason, r.Hint = Fail, hit, "", w.sayLimit(hit)
 	r.Expected = show.Text{EN: "at most %s", ES: "a lo más %s"}.In(w.Lang, atMost)
 	r.Seen = show.Text{
 		EN: "more than that: the sandbox ended it",
@@ -298,6 +298,14 @@ func (w *worker) limited(r *Result, hit string) {
 	if w.story != nil {
 		r.Step, r.StepNumber, r.Steps = w.story.Step.Heading, w.story.Step.Number, w.story.Step.Of
 	}
+}
+
+// sayLimit is the hint for who hit a limit: the step's would mislead.
+func (w *worker) sayLimit(hit string) string {
+	return show.Text{
+		EN: "No scenario asks for nearly as much (%s). Look for a loop that does not end: one that forks, allocates or writes.",
+		ES: "Ningún escenario pide ni cerca de eso (%s). Busca un ciclo que no termine: uno que haga fork, reserve memoria o escriba.",
+	}.In(w.Lang, w.Server.Sandbox.Limits.Say(w.Lang, hit))
 }
 
 func (w *worker) verdict(t *scriptT) Result {

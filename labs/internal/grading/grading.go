@@ -129,8 +129,8 @@ func (g *Grading) prepare() (err error) {
 	g.lanes = make(chan *sandbox.Sandbox, lanes)
 	for i := range lanes {
 		lane := *box
-		if lane.UID != 0 {
-			lane.UID += i
+		if err := lane.As(i); err != nil {
+			return err
 		}
 		g.lanes <- &lane
 	}
@@ -243,14 +243,16 @@ func (g *Grading) judge(ctx context.Context, e *entry) error {
 		return ctx.Err()
 	}
 	refusal, refused := errors.AsType[*submission.Refusal](err)
-	if err != nil && !refused {
-		return fmt.Errorf("%s: %w", e.source.Path, err)
+	machine := err // the machine's failure, or the kit's: every verdict is owed
+	if refused {
+		machine = nil
 	}
 	g.mu.Lock()
 	e.sub.Problem, e.sub.Said = "", nil
-	if refused {
+	switch {
+	case refused:
 		e.sub.Problem, e.sub.Said = refusal.In(g.Lang), refusal.Said
-	} else {
+	case err == nil:
 		e.sub.Kind = made.Kind
 	}
 	g.mu.Unlock()
@@ -262,7 +264,7 @@ func (g *Grading) judge(ctx context.Context, e *entry) error {
 		}
 		lane := <-g.lanes
 		running.Go(func() {
-			result, err := g.one(ctx, made, refusal, sc, lane)
+			result, err := g.one(ctx, made, machine, refusal, sc, lane)
 			if err = errors.Join(err, lane.Sweep()); err == nil && ctx.Err() == nil {
 				err = g.record(e, result)
 			}
@@ -289,7 +291,11 @@ func (g *Grading) labs() (labs []*course.Lab) {
 }
 
 // one judges by one scenario. Without a server, it is failed.
-func (g *Grading) one(ctx context.Context, made *submission.Made, refusal *submission.Refusal, sc *course.Scenario, lane *sandbox.Sandbox) (grade.Result, error) {
+func (g *Grading) one(ctx context.Context, made *submission.Made, machine error, refusal *submission.Refusal, sc *course.Scenario, lane *sandbox.Sandbox) (grade.Result, error) {
+	if machine != nil {
+		return grade.Result{Lab: sc.Lab.Name, Scenario: sc.Name, Max: sc.Points, Verdict: grade.Infra, Hidden: sc.Hidden,
+			Reason: machine.Error()}, nil
+	}
 	if refusal == nil {
 		command, err := made.Server(sc.Lab)
 		if err == nil {

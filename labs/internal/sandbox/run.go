@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -60,9 +61,11 @@ func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err
 	watch := s.Watch(watched)
 	err = cmd.Wait()
 	hit, _ := watch.Close()
-	watch.collect()
-	if sweepErr := s.Sweep(); sweepErr != nil {
-		err = sweepErr
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it ended well; what it left behind is about to end
+	}
+	if sweepErr := errors.Join(collect(cmd.Process.Pid), s.Sweep()); sweepErr != nil {
+		return nil, sweepErr
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -71,6 +74,18 @@ func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err
 		err = &Hit{hit}
 	}
 	return out.bytes(), err
+}
+
+// collect ends what is left of a session (setsid(2)) of which we have become the parent, a subreaper.
+func collect(session int) error {
+	children, err := proc.Children(os.Getpid())
+	for _, st := range children {
+		if st.Session == session {
+			unix.Kill(st.PID, unix.SIGKILL)
+			unix.Wait4(st.PID, nil, 0, nil)
+		}
+	}
+	return err
 }
 
 // handOver gives a folder and all in it to the sandbox's user.
@@ -93,10 +108,10 @@ func owned(dir string, uid int) error {
 }
 
 // Sweep ends whatever runs as the sandbox's user, until nothing does, and removes what it left where
-// everybody may write. It does nothing where that is the grader's own user: what runs there ends with its
-// pid namespace.
+// everybody may write. It is for those who are only another user: what bubblewrap holds ends with its pid
+// namespace.
 func (s *Sandbox) Sweep() error {
-	if s == nil || s.UID == 0 || s.Wall == None {
+	if s == nil || s.Wall != OtherUser {
 		return nil
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; {
@@ -119,9 +134,6 @@ func (s *Sandbox) Sweep() error {
 			return fmt.Errorf("processes of user %d fork faster than they can be killed", s.UID)
 		}
 		time.Sleep(time.Millisecond) // until the kernel has ended them
-	}
-	if s.Wall != OtherUser {
-		return nil
 	}
 	for _, dir := range Shared {
 		filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -42,9 +43,41 @@ type Sandbox struct {
 	Dir       string   // where it begins
 }
 
-// firstUser is the first of the user ids that submissions run as. systemd's table of ids
-// (systemd.io/UIDS-GIDS) assigns 60706 to 61183 to nobody.
-const firstUser = 60800
+// The user ids that submissions run as are these. systemd's table of ids (systemd.io/UIDS-GIDS) assigns
+// 60706 to 61183 to nobody.
+const firstUser, lastUser = 60800, 61180
+
+// users are those that no other grader of this machine has, found by binding an abstract socket to each
+// one's name (unix(7)): the kernel frees it when the grader ends, however it ends.
+var users struct {
+	sync.Mutex
+	taken []int
+}
+
+// user returns the id of the n-th user of ours, from 0.
+func user(n int) (int, error) {
+	users.Lock()
+	defer users.Unlock()
+	next := firstUser
+	if len(users.taken) > 0 {
+		next = users.taken[len(users.taken)-1] + 1
+	}
+	for ; len(users.taken) <= n; next++ {
+		if next > lastUser {
+			return 0, fmt.Errorf("no user id from %d to %d is free: other graders are at work", firstUser, lastUser)
+		}
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return 0, err
+		}
+		if unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("@posixlab-user-%d", next)}) != nil {
+			unix.Close(fd)
+			continue
+		}
+		users.taken = append(users.taken, next) // fd stays open as long as we live
+	}
+	return users.taken[n], nil
+}
 
 // system is what every program may read: programs, libraries and their settings.
 var system = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt"}
@@ -59,10 +92,10 @@ func New(actor string, slot int, try func(*Sandbox) error) (*Sandbox, error) {
 	var lacks []error
 	for _, wall := range []Wall{Bubblewrap, OtherUser} {
 		s := &Sandbox{Wall: wall, Actor: actor, Limits: Usual}
-		if os.Geteuid() == 0 {
-			s.UID = firstUser + slot
-		}
 		err := s.prepare()
+		if err == nil {
+			err = s.As(slot)
+		}
 		if err == nil {
 			err = try(s)
 		}
@@ -74,6 +107,15 @@ func New(actor string, slot int, try func(*Sandbox) error) (*Sandbox, error) {
 	return nil, fmt.Errorf("%w: %w", ErrNoWall, errors.Join(lacks...))
 }
 
+// As makes the sandbox one for the n-th of those that run side by side, from 0: where we are root, each
+// has a user of its own.
+func (s *Sandbox) As(n int) (err error) {
+	if os.Geteuid() == 0 && s.Wall != None {
+		s.UID, err = user(n)
+	}
+	return err
+}
+
 // Trusting is the sandbox of those who need none.
 func Trusting(actor string) *Sandbox { return &Sandbox{Wall: None, Actor: actor, Limits: Usual} }
 
@@ -82,7 +124,7 @@ func (s *Sandbox) prepare() (err error) {
 	case Bubblewrap:
 		s.Bwrap, err = exec.LookPath("bwrap")
 	case OtherUser:
-		if s.UID == 0 {
+		if os.Geteuid() != 0 {
 			err = errors.New("only root can become another user")
 		}
 	}

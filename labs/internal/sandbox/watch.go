@@ -57,9 +57,11 @@ type Watch struct {
 	start  time.Time
 	known  map[process]bool // whether it runs behind the wall
 
-	stop, stopped chan struct{}
+	stop    chan struct{}
+	looking sync.WaitGroup
 
 	mu   sync.Mutex
+	disk int // when that was looked at last
 	hit  string
 	peak Usage
 }
@@ -73,40 +75,39 @@ type process struct {
 // Watch begins to look, until Close.
 func (s *Sandbox) Watch(of Watched) *Watch {
 	w := &Watch{limits: s.Limits, of: of, start: time.Now(), known: make(map[process]bool),
-		stop: make(chan struct{}), stopped: make(chan struct{})}
-	go func() {
-		defer close(w.stopped)
-		for {
-			began := time.Now()
-			w.look()
-			// Looking costs at most a tenth of a CPU, however many processes there are.
-			pause := max(20*time.Millisecond, 10*time.Since(began))
-			select {
-			case <-w.stop:
-				return
-			case <-time.After(pause):
-			}
-		}
-	}()
+		stop: make(chan struct{})}
+	w.looking.Go(func() { w.again(w.look) })
+	w.looking.Go(func() { w.again(w.lookAtDisk) }) // may take long, where there are many files
 	return w
+}
+
+// again looks until Close. That costs at most a tenth of a CPU, however much there is to look at.
+func (w *Watch) again(look func()) {
+	for {
+		began := time.Now()
+		look()
+		select {
+		case <-w.stop:
+			return
+		case <-time.After(max(20*time.Millisecond, 10*time.Since(began))):
+		}
+	}
+}
+
+func (w *Watch) lookAtDisk() {
+	disk := w.of.Disk()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.disk = disk
 }
 
 // Close looks for the last time, and returns the limit that was hit and what was used at most.
 func (w *Watch) Close() (hit string, peak Usage) {
 	close(w.stop)
-	<-w.stopped
+	w.looking.Wait()
+	w.lookAtDisk()
 	w.look()
 	return w.Hit(), w.peak
-}
-
-// collect waits for those that were left to us, a subreaper, when their parents were killed.
-func (w *Watch) collect() {
-	for p := range w.known {
-		if st, err := proc.ReadStat(p.pid); err == nil && st.Start == p.start && st.Parent == os.Getpid() {
-			unix.Kill(p.pid, unix.SIGKILL)
-			unix.Wait4(p.pid, nil, 0, nil)
-		}
-	}
 }
 
 // Hit is the limit that was hit; "" is none.
@@ -122,7 +123,7 @@ func (w *Watch) look() {
 	if err != nil {
 		return
 	}
-	now := Usage{Wall: time.Since(w.start), Output: w.of.Output(), Disk: w.of.Disk()}
+	now := Usage{Wall: time.Since(w.start), Output: w.of.Output()}
 	var theirs []int
 	for _, st := range all {
 		if !w.mine(st) {
@@ -136,6 +137,7 @@ func (w *Watch) look() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now.Disk = w.disk
 	w.peak = w.peak.most(now)
 	if w.hit == "" {
 		w.hit = w.limits.over(now)

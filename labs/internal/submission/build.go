@@ -3,6 +3,7 @@ package submission
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/build"
 	"posixlab/labs/internal/course"
@@ -164,7 +168,11 @@ func (b *Builder) failed(err error, said []byte) error {
 	if hit, ok := errors.AsType[*sandbox.Hit](err); ok {
 		why = refuse("building it takes more than the sandbox allows: %s", "compilarlo requiere más de lo que permite la caja de arena: %s",
 			limitText(hit.Limit)).(*Refusal)
-	} else if _, ok := errors.AsType[*exec.ExitError](err); ok {
+	} else if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		// Whoever killed the build, it was not a limit of ours: the machine, when it had no memory left.
+		if status, ok := failed.Sys().(syscall.WaitStatus); ok && b.Box.Status(unix.WaitStatus(status)).Signaled() {
+			return fmt.Errorf("the build was killed: %w", err)
+		}
 		why = refuse("it does not build", "no compila").(*Refusal)
 	} else {
 		return err
