@@ -59,6 +59,23 @@ func noSignalsTo(pid int) (program []unix.SockFilter) {
 	return program
 }
 
+// newNamespaces are the flags of clone and unshare that make a namespace.
+const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
+	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP
+
+// noNamespaces refuses what containers usually refuse even to root: namespaces, and mounts.
+func noNamespaces() (program []unix.SockFilter) {
+	for _, number := range []uint32{unix.SYS_SETNS, unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT} {
+		program = append(program, jump(unix.BPF_JEQ, number, 1), fails(uint32(unix.EPERM)))
+	}
+	for _, number := range []uint32{unix.SYS_UNSHARE, unix.SYS_CLONE} {
+		program = append(program, jump(unix.BPF_JEQ, number, 4),
+			load(argumentAt), jump(unix.BPF_JSET, newNamespaces, 1), fails(uint32(unix.EPERM)),
+			load(numberAt))
+	}
+	return append(program, jump(unix.BPF_JEQ, unix.SYS_CLONE3, 1), fails(uint32(unix.ENOSYS)))
+}
+
 // install gives the calling thread, and what it becomes by exec, a filter.
 func install(rules []unix.SockFilter) error {
 	arch, known := archs[runtime.GOARCH]

@@ -21,12 +21,15 @@ var tools = map[string]func(args []string) error{
 
 // launch becomes another program, under limits:
 //
-//	nofile=N    at most N descriptors (RLIMIT_NOFILE); so too nproc, cpu, fsize and core
+//	nofile=N    at most N descriptors (RLIMIT_NOFILE); so too nproc, cpu, fsize and core. Where no more
+//	            than less is allowed already, that stays
 //	victim=1    the first to go when the machine runs out of memory (oom_score_adj)
 //	uid=N       become this user and its group, with no capability left
 //	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed. Whoever then
 //	            takes the -1 of fork for a pid is kept from signalling everybody by it (kill(2))
 //	spare=PID   no signal to this process: kill and its kin fail with EPERM
+//	namespaces=0 no namespace and no mount, as in most containers: unshare, setns and mount fail with
+//	            EPERM, and so does a clone that would make one
 //	without=N   not this capability (capabilities(7))
 //
 // A "--" and the program's argv follow; without them it only tries.
@@ -41,7 +44,7 @@ func launch(args []string) error {
 		}
 		switch name {
 		case "nofile", "nproc", "cpu", "fsize", "core":
-			err = syscall.Setrlimit(resources[name], &syscall.Rlimit{Cur: uint64(n), Max: uint64(n)})
+			err = limit(resources[name], uint64(n))
 		case "victim":
 			err = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 		case "uid":
@@ -50,6 +53,8 @@ func launch(args []string) error {
 			filter = append(append(filter, noForks()...), noSignalsTo(-1)...)
 		case "spare":
 			filter = append(filter, noSignalsTo(n)...)
+		case "namespaces":
+			filter = append(filter, noNamespaces()...)
 		case "without":
 			err = unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0)
 		default:
@@ -82,6 +87,16 @@ var resources = map[string]int{
 	"cpu":    unix.RLIMIT_CPU,
 	"fsize":  unix.RLIMIT_FSIZE,
 	"core":   unix.RLIMIT_CORE,
+}
+
+// limit holds this process to at most n of a resource. To raise what it may have takes a capability.
+func limit(resource int, n uint64) error {
+	var now syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &now); err != nil {
+		return err
+	}
+	n = min(n, now.Max)
+	return syscall.Setrlimit(resource, &syscall.Rlimit{Cur: n, Max: n})
 }
 
 // become gives up root: the kernel clears the capabilities with the last uid that is 0, but for what
