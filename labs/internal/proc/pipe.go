@@ -3,8 +3,6 @@ package proc
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +19,7 @@ type PipeEnd struct {
 // PipeOf returns the inode of the pipe to which a descriptor refers; 0 if it refers to something
 // else, or is not open.
 func PipeOf(pid, fd int) (inode uint64) {
-	to, err := os.Readlink(path(pid, "fd", strconv.Itoa(fd)))
+	to, err := link(pid, "fd", strconv.Itoa(fd))
 	if err == nil {
 		fmt.Sscanf(to, "pipe:[%d]", &inode)
 	}
@@ -50,7 +48,7 @@ func PipeEnds(processes []Stat, inode uint64) (ends []PipeEnd) {
 
 // writes reports whether a descriptor was opened for writing, from its flags in octal.
 func writes(pid, fd int) bool {
-	data, err := os.ReadFile(path(pid, "fdinfo", strconv.Itoa(fd)))
+	data, err := read(pid, "fdinfo", strconv.Itoa(fd))
 	if err != nil {
 		return false
 	}
@@ -66,7 +64,11 @@ func writes(pid, fd int) bool {
 // PipeFill is how many bytes a pipe holds, and how many it can hold (pipe(7)), by a descriptor of
 // either end. For a moment it opens the pipe's read end itself.
 func PipeFill(pid, fd int) (bytes, capacity int, err error) {
-	end, err := unix.Open(filepath.Join(path(pid, "fd"), strconv.Itoa(fd)), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	end := -1
+	err = asOwner(pid, func() (err error) {
+		end, err = unix.Open(path(pid, "fd", strconv.Itoa(fd)), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return 0, 0, gone(err)
 	}

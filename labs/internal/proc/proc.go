@@ -87,7 +87,7 @@ func stateOfOthers(pid int) string {
 // field of /proc/PID/stat, which means something only of a zombie. It reads 0 to whoever may not
 // trace the process.
 func WaitStatus(pid int) (unix.WaitStatus, error) {
-	data, err := os.ReadFile(path(pid, "stat"))
+	data, err := read(pid, "stat")
 	if err != nil {
 		return 0, gone(err)
 	}
@@ -157,7 +157,7 @@ func Argv(pid int) ([]string, error) {
 
 // Exe is the path of the program that a process runs, from /proc/PID/exe.
 func Exe(pid int) (string, error) {
-	exe, err := os.Readlink(path(pid, "exe"))
+	exe, err := link(pid, "exe")
 	return exe, gone(err)
 }
 
@@ -175,7 +175,7 @@ func Memory(pid int) (now, most int, err error) {
 // HasEnv reports whether a process was started with an environment variable of this value. Of
 // a process that may not be read, and of a zombie, the answer is no.
 func HasEnv(pid int, name, value string) bool {
-	data, err := os.ReadFile(path(pid, "environ"))
+	data, err := read(pid, "environ")
 	return err == nil && slices.Contains(strings.Split(string(data), "\x00"), name+"="+value)
 }
 
@@ -219,7 +219,7 @@ func Threads(pid int) ([]Thread, error) {
 				th.Switches += n
 			}
 		}
-		call, err := os.ReadFile(filepath.Join(dir, "syscall")) // needs leave to trace it
+		call, err := read(pid, "task", entry.Name(), "syscall") // needs leave to trace it
 		if number, _, _ := strings.Cut(string(call), " "); err == nil {
 			th.Call = calls[number]
 		}
@@ -258,21 +258,42 @@ var calls = map[string]string{
 // it: "/dev/null", "pipe:[8123]", "socket:[8124]".
 func Descriptors(pid int) (map[int]string, error) {
 	dir := path(pid, "fd")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, gone(err)
-	}
 	fds := make(map[int]string)
-	for _, entry := range entries {
-		fd, err := strconv.Atoi(entry.Name())
+	err := asOwner(pid, func() error {
+		entries, err := os.ReadDir(dir)
 		if err != nil {
-			return nil, err
+			return gone(err)
 		}
-		if to, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
-			fds[fd] = to
+		for _, entry := range entries {
+			fd, err := strconv.Atoi(entry.Name())
+			if err != nil {
+				return err
+			}
+			if to, err := os.Readlink(filepath.Join(dir, entry.Name())); err == nil {
+				fds[fd] = to
+			}
 		}
-	}
-	return fds, nil
+		return nil
+	})
+	return fds, err
+}
+
+// read reads a file of a process that may be only for those who may trace it.
+func read(pid int, elem ...string) (data []byte, err error) {
+	err = asOwner(pid, func() (err error) {
+		data, err = os.ReadFile(path(pid, elem...))
+		return err
+	})
+	return data, err
+}
+
+// link reads such a link.
+func link(pid int, elem ...string) (to string, err error) {
+	err = asOwner(pid, func() (err error) {
+		to, err = os.Readlink(path(pid, elem...))
+		return err
+	})
+	return to, err
 }
 
 func path(pid int, elem ...string) string {
