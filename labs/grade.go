@@ -61,6 +61,7 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 	case jobs < 1:
 		return a.wrongUse(a.say(show.Text{EN: "-jobs %d: give at least 1", ES: "-jobs %d: usa al menos 1"}, jobs))
 	}
+	unix.Umask(0o022) // what is made for a submission is for another user to read
 	if status = a.hide(hidden); status >= 0 {
 		return status
 	}

@@ -69,6 +69,9 @@ func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(g.work)
+	if err := g.Go.Warm(ctx); err != nil {
+		return nil, err
+	}
 	// Verdicts of the last run count before the first new one.
 	var open []*entry
 	for _, source := range g.Sources {

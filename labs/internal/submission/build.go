@@ -296,6 +296,12 @@ func (b *Builder) exercise(ctx context.Context, tmp string, replaced map[string]
 		}
 	}
 	path, said, err := toolchain.Replaced(ctx, replaced)
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		// Whose fault it is, the reference tells: nobody loses points for a cache that cannot be read.
+		if _, err := toolchain.Server(ctx, nil); err != nil {
+			return "", fmt.Errorf("not even the reference can be built in the sandbox: %w", err)
+		}
+	}
 	if err != nil {
 		return "", b.failed(err, []byte(said))
 	}
