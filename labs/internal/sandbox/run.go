@@ -108,8 +108,8 @@ func owned(dir string, uid int) error {
 }
 
 // Sweep ends whatever runs as the sandbox's user, until nothing does, and removes what it left where
-// everybody may write. It is for those who are only another user: what bubblewrap holds ends with its pid
-// namespace.
+// everybody may write, but for what it was to write. It is for those who are only another user: what
+// bubblewrap holds ends with its pid namespace.
 func (s *Sandbox) Sweep() error {
 	if s == nil || s.Wall != OtherUser {
 		return nil
@@ -139,6 +139,9 @@ func (s *Sandbox) Sweep() error {
 		filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || path == dir {
 				return nil
+			}
+			if slices.Contains(s.Write, path) {
+				return fs.SkipDir
 			}
 			info, err := entry.Info()
 			if err == nil && int(info.Sys().(*syscall.Stat_t).Uid) == s.UID {
