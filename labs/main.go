@@ -8,6 +8,7 @@
 //	labs grade -out DIR [-roster CSV] [-hidden DIR] [-resume] SUBMISSIONS
 //	labs selfcheck [-count N]
 //	labs report [-detail full|hint|none] [-formats NAME,…] DIR
+//	labs pack [-labs LAB,…] [-hidden DIR] gradescope|autolab FILE
 //	labs vocabulary
 //
 // Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
@@ -51,6 +52,7 @@ var commands = []command{
 	{"grade", gradeClass},
 	{"report", reportClass},
 	{"selfcheck", selfcheck},
+	{"pack", pack},
 	{"vocabulary", vocabulary},
 }
 
@@ -118,6 +120,7 @@ var usage = show.Text{
                            judge a class: a folder or an archive for each
   report DIR               write a class's reports anew, from its results
   selfcheck [-count N]     whether verdicts can be relied on, on this machine
+  pack SYSTEM FILE         this grader as a .zip for gradescope or autolab
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -138,17 +141,18 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -count N         selfcheck: how often each verdict is given
 
   -out DIR         grade: where the results go: a new folder
-  -labs LAB,…      grade: these; else all
+  -labs LAB,…      grade, pack: these; else all
   -roster FILE     grade: a CSV with the columns submission and name
-  -hidden DIR      grade, run, check, list: labs of your own beside those that
-                   students have
+  -hidden DIR      grade, pack, run, check, list: labs of your own beside those
+                   that students have
   -one             grade: SUBMISSIONS is a single one
   -jobs N          grade: how many submissions at once
   -resume          grade: go on where the last run of -out was ended
   -trust           grade: no sandbox
-  -detail D        grade, report: students are told full, hint or none
-  -visibility V    grade, report: when they see hidden scenarios, as Gradescope
-                   says: hidden, after_due_date, after_published, visible
+  -detail D        grade, report, pack: students are told full, hint or none
+  -visibility V    grade, report, pack: when they see hidden scenarios, as
+                   Gradescope says: hidden, after_due_date, after_published,
+                   visible
   -formats F,…     grade, report: html, csv, markdown, junit, gradescope,
                    autolab, classroom50; else all
 `,
@@ -163,6 +167,7 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
                            evalúa un grupo: una carpeta o un archivo por entrega
   report CARPETA           vuelve a escribir los informes de un grupo
   selfcheck [-count N]     si los veredictos son de fiar en esta máquina
+  pack SISTEMA ARCHIVO     este evaluador en un .zip para gradescope o autolab
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
@@ -183,18 +188,18 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -count N         selfcheck: cuántas veces se da cada veredicto
 
   -out CARPETA     grade: dónde van los resultados: una carpeta nueva
-  -labs LAB,…      grade: estos; si no, todos
+  -labs LAB,…      grade, pack: estos; si no, todos
   -roster ARCHIVO  grade: un CSV con las columnas submission y name
-  -hidden CARPETA  grade, run, check, list: laboratorios tuyos, además de los
+  -hidden CARPETA  grade, pack, run, check, list: laboratorios tuyos, además de los
                    del curso
   -one             grade: ENTREGAS es una sola entrega
   -jobs N          grade: cuántas entregas a la vez
   -resume          grade: continúa donde quedó la última vez
   -trust           grade: sin caja de arena
-  -detail D        grade, report: qué se dice a los estudiantes: full (todo),
-                   hint (la pista) o none (nada)
-  -visibility V    grade, report: cuándo ven lo oculto, como dice Gradescope:
-                   hidden, after_due_date, after_published, visible
+  -detail D        grade, report, pack: qué se dice a los estudiantes: full
+                   (todo), hint (la pista) o none (nada)
+  -visibility V    grade, report, pack: cuándo ven lo oculto, como dice
+                   Gradescope: hidden, after_due_date, after_published, visible
   -formats F,…     grade, report: html, csv, markdown, junit, gradescope,
                    autolab, classroom50; si no, todos
 `}
