@@ -59,12 +59,19 @@ for name in "$@"; do
 	echo "== $name" >&2
 	./run_autograder >"out/$name.log" 2>&1 || echo "run_autograder: $?" >&2
 	cat "out/$name.log" >&2
+	grep execution_time results/results.json >&2
 	cp results/results.json "out/$name.json"
 	{
 		ps -e -o uid=,pid=,args= | awk '$1 >= 60800'
 		find /tmp /var/tmp /dev/shm -mindepth 1
+		for secret in source/* results/* submission_metadata.json; do # that user must not read them
+			! ./launch launch uid=60800 -- cat "$secret" 2>&1 | grep -v -e denied -e directory || echo "$secret"
+		done
 	} >"out/$name.left"
 done
+rm kit/.build/labs
+./run_autograder
+cp results/results.json out/broken.json
 `
 
 // TestPackGradescope has a packed autograder grade four submissions as Gradescope would: root of a container
@@ -225,6 +232,16 @@ es = "Como antes."
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	// Without a grader there is no score, and the student is told that it is not her fault.
+	data, err = os.ReadFile(filepath.Join(here, "out", "broken.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var broken map[string]any
+	if err := json.Unmarshal(data, &broken); err != nil || broken["score"] != nil || broken["tests"] != nil || broken["output"] == "" {
+		t.Errorf("the grader is missing: %s, %v", data, err)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestLaunch(t *testing.T) {
 		"nofile":     {[]string{"nofile=20"}, "ulimit -n", "20\n"},
 		"fork":       {[]string{"fork=0"}, "echo fine; ls >/dev/null 2>&1; echo forked", "fine\n"},
 		"spare":      {[]string{fmt.Sprintf("spare=%d", os.Getppid())}, fmt.Sprintf("kill -0 $$ && echo self; kill -0 %d 2>/dev/null || echo not the other", os.Getppid()), "self\nnot the other\n"},
+		"namespaces": {[]string{"namespaces=0"}, "unshare -U true 2>/dev/null || echo refused; ls >/dev/null && echo forked", "refused\nforked\n"},
 		"two limits": {[]string{"nofile=30", "fork=0"}, "ulimit -n; ls >/dev/null 2>&1; echo forked", "30\n"},
 	} {
 		cmd := exec.Command(actor, append(append([]string{"launch"}, c.limits...), "--", "sh", "-c", c.script)...)
