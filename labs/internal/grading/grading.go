@@ -65,10 +65,10 @@ var errUnsafe = errors.New("submissions can read one another's files here")
 // Run judges what has no verdict yet in the folder of the results, and returns the class. When ctx ends, it
 // returns what there is, and the error.
 func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
+	defer func() { os.RemoveAll(g.work) }()
 	if err := g.prepare(); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(g.work)
 	if err := g.Go.Warm(ctx); err != nil {
 		return nil, err
 	}

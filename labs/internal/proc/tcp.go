@@ -51,6 +51,7 @@ type TCP struct {
 	State         TCPState
 	RecvQueue     int    // bytes that wait to be read; of a listening socket, connections to accept
 	SendQueue     int    // bytes that the other end has not acknowledged
+	UID           int    // the user who made it
 	Inode         uint64 // 0 if no process has it: not yet accepted, or closed
 }
 
@@ -79,6 +80,7 @@ func TCPTable() ([]TCP, error) {
 			State:     TCPState(e.St),
 			RecvQueue: int(e.RxQueue),
 			SendQueue: int(e.TxQueue),
+			UID:       int(e.UID),
 			Inode:     e.Inode,
 		})
 	}

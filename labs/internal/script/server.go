@@ -180,8 +180,8 @@ func (s *Story) endedEarly(expected string, server *target.Server) error {
 	}
 	ours := proc.Holders(tree) // an earlier server's children may have inherited its socket
 	for _, t := range table {
-		stranger := t.State == proc.Listen && len(ours[t.Inode]) == 0
-		if stranger && t.Local.Port() == protocolPort && !s.Server.TakesPort && !s.ownRoom() {
+		stranger := t.State == proc.Listen && len(ours[t.Inode]) == 0 && !s.ownRoom(t)
+		if stranger && t.Local.Port() == protocolPort && !s.Server.TakesPort {
 			return fmt.Errorf("%s", s.say(show.Text{
 				EN: "port %d is taken by another program, which `ss -ltnp` names: end it, and try again",
 				ES: "otro programa tiene el puerto %d; `ss -ltnp` dice cuál: ciérralo e intenta de nuevo"}, protocolPort))
@@ -196,9 +196,12 @@ func (s *Story) endedEarly(expected string, server *target.Server) error {
 	return ended
 }
 
-// ownRoom reports whether there are no strangers: whoever has the port came of the server, however it has
-// covered its tracks.
-func (s *Story) ownRoom() bool { return s.Server.Sandbox != nil && s.Server.Sandbox.Contained }
+// ownRoom reports whether whoever has a socket came of the server, however it has covered its tracks:
+// there is nobody else, or nobody else is that user.
+func (s *Story) ownRoom(t proc.TCP) bool {
+	box := s.Server.Sandbox
+	return box != nil && (box.Contained || box.UID != 0 && t.UID == box.UID)
+}
 
 // protocolPort is where a server listens whose port is built in.
 const protocolPort = 5002
