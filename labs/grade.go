@@ -92,9 +92,6 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 		return a.infra(err)
 	}
 	defer g.Runner.Close()
-	if err := g.Go.Warm(ctx); err != nil {
-		return a.infra(err)
-	}
 	g.Progress = a.progress(len(g.Sources) * len(g.Scenarios))
 	class, err := g.Run(ctx)
 	switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,7 +91,14 @@ func TestHerd(t *testing.T) {
 // TestOrders has an actor carry out what it is told, by a file and then over its FIFO.
 func TestOrders(t *testing.T) {
 	actor := build(t)
-	dir := t.TempDir()
+	work := t.TempDir()
+	dir, signs := filepath.Join(work, "bin"), filepath.Join(work, "signs")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(signs, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(signs, "planted")); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"a", "b"} {
 		if err := os.Link(actor, filepath.Join(dir, name)); err != nil {
 			t.Skip(err)
@@ -107,10 +115,12 @@ func TestOrders(t *testing.T) {
 	write("table", "1 init\n")
 	for play, want := range map[string]string{
 		"cat " + dir + "/table\nprint  2 b\nexit 0\n": "1 init\n 2 b\n <nil>",
-		"exit 7\n":                         " exit status 7",
-		"kill KILL\n":                      " signal: killed",
-		"touch " + dir + "/sign\nexit 0\n": " <nil>",
-		"dance\n":                          " exit status 99",
+		"exit 7\n":                    " exit status 7",
+		"kill KILL\n":                 " signal: killed",
+		"touch sign\nexit 0\n":        " <nil>",
+		"touch ../bin/sign\nexit 0\n": " <nil>", // leads nowhere else
+		"touch planted\nexit 0\n":     " <nil>",
+		"dance\n":                     " exit status 99",
 	} {
 		write("a.play", play)
 		out, err := exec.Command(filepath.Join(dir, "a")).Output()
@@ -118,8 +128,13 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%q: %q; want %q", play, got, want)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "sign")); err != nil {
+	if _, err := os.Stat(filepath.Join(signs, "sign")); err != nil {
 		t.Error(err)
+	}
+	for _, never := range []string{"sign", "elsewhere"} {
+		if _, err := os.Lstat(filepath.Join(dir, never)); err == nil {
+			t.Errorf("%s was made outside of the folder signs", never)
+		}
 	}
 	if err := os.Remove(filepath.Join(dir, "a.play")); err != nil {
 		t.Fatal(err)

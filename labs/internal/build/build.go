@@ -131,17 +131,6 @@ func (f *failed) Error() string {
 // exerciseTag is the build constraint of exercises: ./... is without them.
 const exerciseTag = "exercise"
 
-// Warm fills the go command's caches with all that a build of the server looks up there. A build that
-// somebody else's Run shuts in cannot write to them, and fails where something is missing.
-func (b *Builder) Warm(ctx context.Context) error {
-	job := Job{Argv: []string{"go", "build", "-buildvcs=false", "-tags", exerciseTag, "-o", os.DevNull, "./server"},
-		Dir: b.Root, Env: []string{"CGO_ENABLED=0"}}
-	if said, err := runGo(ctx, job); err != nil {
-		return &failed{job.Argv[1:], err, string(said)}
-	}
-	return nil
-}
-
 // Actor builds the program that scripts command.
 func (b *Builder) Actor(ctx context.Context) (string, error) {
 	return b.build(ctx, "actor", "./labs/internal/actor", nil)

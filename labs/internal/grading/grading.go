@@ -176,7 +176,6 @@ type entry struct {
 	dir     string // its copy
 	tmp     string // for its build
 	refused error  // why it could not be taken
-	kept    []grade.Result
 	began   time.Time
 }
 
