@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -79,8 +80,11 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 		return a.infra(err)
 	}
 	if roster != "" {
-		if g.Students, err = a.roster(roster, g.Sources); err != nil {
+		if g.Students, err = a.roster(roster); err != nil {
 			return a.infra(err)
+		}
+		if !one {
+			g.Sources = a.whole(g.Sources, g.Students)
 		}
 	}
 	unlock, err := a.openOut(out, resume)
@@ -185,8 +189,8 @@ func (a *app) openOut(out string, resume bool) (unlock func(), err error) {
 }
 
 // roster reads the names of students: a CSV file whose first line names its columns, with submission and
-// name among them. It tells of those who are missing on either side.
-func (a *app) roster(path string, sources []submission.Source) (map[string]string, error) {
+// name among them.
+func (a *app) roster(path string) (map[string]string, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -213,7 +217,12 @@ func (a *app) roster(path string, sources []submission.Source) (map[string]strin
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if students[row[at]] != "" {
+		if name := row[at]; name != filepath.Base(name) || !filepath.IsLocal(name) {
+			return nil, errors.New(a.say(show.Text{
+				EN: "%s: the submission %q cannot be the name of a folder",
+				ES: "%s: la entrega %q no puede ser el nombre de una carpeta"}, path, name))
+		}
+		if _, twice := students[row[at]]; twice {
 			return nil, errors.New(a.say(show.Text{
 				EN: "%s: the submission %q stands there twice",
 				ES: "%s: la entrega %q aparece dos veces"}, path, row[at]))
@@ -221,6 +230,23 @@ func (a *app) roster(path string, sources []submission.Source) (map[string]strin
 		students[row[at]] = row[name]
 	}
 	return students, nil
+}
+
+// whole adds those who stand in the roster and handed in nothing, and tells of those who do not stand in it.
+func (a *app) whole(sources []submission.Source, students map[string]string) []submission.Source {
+	missing := maps.Clone(students)
+	for _, source := range sources {
+		if _, known := students[source.Name]; !known {
+			fmt.Fprintln(os.Stderr, "labs: "+a.say(show.Text{
+				EN: "%s is not in the roster", ES: "%s no está en la lista"}, source.Name))
+		}
+		delete(missing, source.Name)
+	}
+	for name := range missing {
+		sources = append(sources, submission.Source{Name: name})
+	}
+	slices.SortFunc(sources, func(a, b submission.Source) int { return strings.Compare(a.Name, b.Name) })
+	return sources
 }
 
 // progress returns what is told of each verdict: a bar with the time that is left or, where there is no

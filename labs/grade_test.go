@@ -50,6 +50,7 @@ var sampleClass = map[string]judgement{
 	"hector":   {Kind: gradebook.Exercise, Points: samplePoints - 3, Fails: "forced"},
 	"irene":    {Kind: gradebook.Make, Points: samplePoints},
 	"javier":   {Fails: "all", Problem: true},
+	"karina":   {Fails: "all", Problem: true}, // who stands in the roster only
 
 	"attack-bomb":           {Fails: "all", Problem: true},
 	"attack-builder":        {Fails: "all", Problem: true},
@@ -316,6 +317,7 @@ func TestGradeMisuse(t *testing.T) {
 	write("full/notes.txt", "mine")
 	noName := write("no-name.csv", "student,grade\nana,10\n")
 	twice := write("twice.csv", "submission,name\nana,Ana\nana,Eva\n")
+	upwards := write("upwards.csv", "submission,name\n../ana,Ana\n")
 	ragged := write("ragged.csv", "submission,name\nana\n")
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, use := range []struct {
@@ -336,6 +338,7 @@ func TestGradeMisuse(t *testing.T) {
 		{[]string{"-out", at("new"), "-hidden", at("full"), at("class")}, grade.ExitInfra, "lab.toml"},
 		{[]string{"-out", at("new"), "-roster", noName, at("class")}, grade.ExitInfra, "submission and name"},
 		{[]string{"-out", at("new"), "-roster", twice, at("class")}, grade.ExitInfra, "twice"},
+		{[]string{"-out", at("new"), "-roster", upwards, at("class")}, grade.ExitInfra, `"../ana"`},
 		{[]string{"-out", at("new"), "-roster", ragged, at("class")}, grade.ExitInfra, "line 2"},
 	} {
 		run := startLabs(t, append([]string{"grade", "-lang", "en"}, use.args...)...)

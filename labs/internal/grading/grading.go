@@ -123,7 +123,13 @@ func (g *Grading) prepare() (err error) {
 		g.Jobs, lanes = 1, 1
 	}
 	if box.Wall == sandbox.OtherUser && len(g.Sources) > 1 {
-		for _, dir := range []string{g.Out, filepath.Dir(g.Sources[0].Path)} {
+		dirs := []string{g.Out}
+		for _, source := range g.Sources {
+			if source.Path != "" {
+				dirs = append(dirs, filepath.Dir(source.Path))
+			}
+		}
+		for _, dir := range slices.Compact(dirs) {
 			if public(dir) {
 				return fmt.Errorf("%w: `chmod 700 %s` keeps them from it", errUnsafe, dir)
 			}

@@ -66,7 +66,7 @@ var parts = []part{
 		Of: func(r *grade.Result, _ show.Lang) string { return strings.Join(r.Evidence, "\n") }},
 	{Label: show.Text{EN: "hint", ES: "pista"}, From: Hint,
 		Of: func(r *grade.Result, _ show.Lang) string { return r.Hint }},
-	{Label: show.Text{EN: "slide", ES: "diapositiva"}, From: Hint,
+	{Label: show.Text{EN: "slide", ES: "lámina"}, From: Hint,
 		Of: func(r *grade.Result, _ show.Lang) string { return r.Slide }},
 }
 
@@ -83,7 +83,11 @@ func command(r *grade.Result, _ show.Lang) string {
 	if r.Line == 0 {
 		return r.Command
 	}
-	return fmt.Sprintf("%s\nlabs/%s/%s.txtar:%d", r.Command, r.Lab, r.Scenario, r.Line)
+	folder := "labs/"
+	if r.Hidden { // it stands where the instructor keeps it
+		folder = ""
+	}
+	return fmt.Sprintf("%s\n%s%s/%s.txtar:%d", r.Command, folder, r.Lab, r.Scenario, r.Line)
 }
 
 // A telling is a part of a result in the reader's language.

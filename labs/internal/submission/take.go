@@ -22,7 +22,7 @@ import (
 // A Source is a submission as it was handed in: a folder, a .zip or a .tar.gz.
 type Source struct {
 	Name string // of the folder, or of the archive without its extension
-	Path string
+	Path string // "": nothing was handed in
 }
 
 // How much a submission may hold.
@@ -95,6 +95,9 @@ func refuse(en, es string, args ...any) error {
 // Take copies a submission into an empty folder: folders and plain files, no more than so many. A link,
 // a name that leads out of the folder, or a broken archive is a Refusal.
 func (s Source) Take(into string) error {
+	if s.Path == "" {
+		return refuse("nothing was handed in", "no se entregó nada")
+	}
 	root, err := os.OpenRoot(into)
 	if err != nil {
 		return err
