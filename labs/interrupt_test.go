@@ -40,12 +40,18 @@ const tagVariable = "POSIXLAB_TEST_RUN"
 // startLabs starts it. If the test fails before it has been waited for, it is killed.
 func startLabs(t *testing.T, args ...string) *labsRun {
 	t.Helper()
+	return startProgram(t, self(t), args...)
+}
+
+// startProgram is startLabs with another build of this program.
+func startProgram(t *testing.T, program string, args ...string) *labsRun {
+	t.Helper()
 	run := &labsRun{tmp: t.TempDir(), tag: rand.Text()}
 	run.results = filepath.Join(t.TempDir(), "results.json")
 	for i, arg := range args {
 		args[i] = strings.ReplaceAll(arg, "RESULTS", run.results)
 	}
-	run.cmd = exec.Command(self(t), args...)
+	run.cmd = exec.Command(program, args...)
 	run.cmd.Env = append(os.Environ(), "LC_ALL=C", "TMPDIR="+run.tmp, tagVariable+"="+run.tag)
 	run.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	run.cmd.Stderr = &run.stderr

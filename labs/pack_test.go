@@ -117,7 +117,7 @@ es = "Como antes."
 		t.Fatalf("labs pack: %v\n%s", err, out)
 	}
 	unzip(t, file, filepath.Join(here, "source"))
-	submissions := []string{"ana", "bruno", "elena", "attack-forger"}
+	submissions := []string{"ana", "bruno", "elena", "attack-kills-all"}
 	for _, name := range submissions {
 		from := filepath.Join(k.course.Root, "testdata", "submissions", name)
 		if err := os.CopyFS(filepath.Join(here, "submissions", name), os.DirFS(from)); err != nil {
@@ -189,10 +189,10 @@ es = "Como antes."
 	}
 	none := map[string]int{"01-hidden": 0, "01-sockets": 0, "08-zombies": 0}
 	want := map[string]outcome{
-		"ana":           {total, full, map[string]int{"passed": count}, "after_published", ""},
-		"bruno":         {total, full, map[string]int{"passed": count}, "after_published", ""},
-		"elena":         {0, none, map[string]int{"failed": count}, "after_published", ""},
-		"attack-forger": {0, none, map[string]int{"failed": count}, "after_published", ""},
+		"ana":              {total, full, map[string]int{"passed": count}, "after_published", ""},
+		"bruno":            {total, full, map[string]int{"passed": count}, "after_published", ""},
+		"elena":            {0, none, map[string]int{"failed": count}, "after_published", ""},
+		"attack-kills-all": {0, none, map[string]int{"failed": count}, "after_published", ""},
 	}
 	got := make(map[string]outcome)
 	for _, name := range submissions {
