@@ -64,6 +64,11 @@ func TestSignals(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	// Not before it has stopped: of two pending signals the kernel takes the smaller number first.
+	await(t, "a stopped process", func() bool {
+		st, err := ReadStat(pid)
+		return err == nil && st.State == "T"
+	})
 	unix.Kill(pid, unix.SIGUSR1)
 	await(t, "SIGUSR1 pending", func() bool {
 		got, err := ReadSignals(pid)

@@ -125,22 +125,24 @@ func Children(pid int) ([]Stat, error) {
 // Tree returns root, if it is there, and all that descend from it, parents first.
 func Tree(root int) ([]Stat, error) {
 	all, err := All()
-	if err != nil {
-		return nil, err
-	}
-	var tree []Stat
-	in := map[int]bool{root: true}
-	for grew := true; grew; { // a child's pid can be smaller than its parent's
-		grew = false
-		for _, st := range all {
-			if st.PID == root && len(tree) == 0 || in[st.Parent] && !in[st.PID] {
-				in[st.PID] = true
-				tree = append(tree, st)
-				grew = true
-			}
+	return tree(all, root), err
+}
+
+// tree picks root and its descendants. Pids start again at the bottom once they have reached pid_max, so
+// that a child's can be the smaller one.
+func tree(all []Stat, root int) (tree []Stat) {
+	children := map[int][]Stat{}
+	for _, st := range all {
+		if st.PID == root {
+			tree = append(tree, st) // whoever its parent is: a pid that is used anew can make that a descendant
+		} else {
+			children[st.Parent] = append(children[st.Parent], st)
 		}
 	}
-	return tree, nil
+	for i := 0; i < len(tree); i++ {
+		tree = append(tree, children[tree[i].PID]...)
+	}
+	return tree
 }
 
 // Argv is the argument list of a process, from /proc/PID/cmdline: empty for a zombie.

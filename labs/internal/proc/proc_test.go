@@ -187,6 +187,18 @@ func TestTree(t *testing.T) {
 	})
 }
 
+// TestTreeOfSmallerPids has pids that began anew below the parent's, as they do past pid_max.
+func TestTreeOfSmallerPids(t *testing.T) {
+	all := []Stat{{PID: 1}, {PID: 2, Parent: 30}, {PID: 4, Parent: 20}, {PID: 20, Parent: 2}, {PID: 25, Parent: 1}, {PID: 30, Parent: 1}, {PID: 40, Parent: 30}}
+	want := []Stat{{PID: 30, Parent: 1}, {PID: 2, Parent: 30}, {PID: 40, Parent: 30}, {PID: 20, Parent: 2}, {PID: 4, Parent: 20}}
+	if diff := cmp.Diff(want, tree(all, 30)); diff != "" {
+		t.Error(diff)
+	}
+	if got := tree(all, 31); got != nil {
+		t.Errorf("nothing descends from a process that is not there: %v", got)
+	}
+}
+
 func TestThreads(t *testing.T) {
 	const n = 20
 	var blocked []int
