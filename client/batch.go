@@ -13,8 +13,6 @@ import (
 //
 // One thread sends while another receives. If one did both, all of the sending first, then a
 // server that waits for room to reply would read no more, and both would wait for ever.
-//
-// START batch OMIT
 func batch(fd int, requests *requests, lang protocol.Lang, out *replies) error {
 	leaving := make(chan struct{}) // closed when only EXIT is left to send
 	sent := make(chan error, 1)
@@ -40,5 +38,3 @@ func batch(fd int, requests *requests, lang protocol.Lang, out *replies) error {
 	}
 	return lost
 }
-
-// END batch OMIT

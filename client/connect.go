@@ -39,8 +39,6 @@ func resolve(host string) (addr [4]byte, err error) {
 
 // dial connects to a server: socket and connect are all that a client needs, since the kernel
 // gives its end an address by itself. It returns the server's ADDR:PORT also when it fails.
-//
-// START connect OMIT
 func dial(host string, port int) (fd int, peer string, err error) {
 	addr, err := resolve(host)
 	if err != nil {
@@ -48,6 +46,7 @@ func dial(host string, port int) (fd int, peer string, err error) {
 	}
 	peer = netip.AddrPortFrom(netip.AddrFrom4(addr), uint16(port)).String()
 
+	// START connect OMIT
 	// 1. An end point for TCP over IPv4, like the server's.
 	// POSIX: int fd = socket(AF_INET, SOCK_STREAM, 0);
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
@@ -64,11 +63,10 @@ func dial(host string, port int) (fd int, peer string, err error) {
 			break
 		}
 	}
+	// END connect OMIT
 	if err != nil {
 		hangUp(fd)
 		return -1, peer, os.NewSyscallError("connect", err)
 	}
 	return fd, peer, nil
 }
-
-// END connect OMIT

@@ -10,8 +10,6 @@ import (
 	"posixlab/server/protocol"
 )
 
-// START exchange OMIT
-
 // send sends a whole text, however many calls it takes: one send may take less than it was
 // given. MSG_NOSIGNAL: a server that has gone is the error EPIPE, not the signal SIGPIPE.
 func send(fd int, text string) error {
@@ -31,6 +29,8 @@ func send(fd int, text string) error {
 
 // receive hands on what the server sends, as it arrives, and returns why no more will: io.EOF
 // once the server has closed. TCP is a stream: a piece may end anywhere in a reply.
+//
+// START receive OMIT
 func receive(fd int, out io.Writer) error {
 	buf := make([]byte, protocol.Limit)
 	for {
@@ -50,7 +50,7 @@ func receive(fd int, out io.Writer) error {
 	}
 }
 
-// END exchange OMIT
+// END receive OMIT
 
 // sayExit sends the last request, in the user's own words, and closes the sending half of the
 // connection, so that even a server that does not know EXIT sees an end. It fails if the

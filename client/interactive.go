@@ -15,8 +15,6 @@ import (
 // It returns why the connection was lost, if it was.
 //
 // Three threads: one waits for the user, one for the server, and this one for both.
-//
-// START interactive OMIT
 func interactive(fd int, peer string, lang protocol.Lang, out *replies) error {
 	tty, err := openTerminal(peer + "> ")
 	if err != nil {
@@ -66,8 +64,6 @@ func interactive(fd int, peer string, lang protocol.Lang, out *replies) error {
 		}
 	}
 }
-
-// END interactive OMIT
 
 // raise ends this process by a signal, as if it had never been caught.
 func raise(sig unix.Signal) {

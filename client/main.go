@@ -21,7 +21,6 @@ const (
 	statusLost     = 3 // no connection, or it was lost
 )
 
-// START main OMIT
 func main() {
 	opt := parseFlags(os.Args[1:])
 	out := &replies{screen: newScreen(os.Stdout)}
@@ -38,8 +37,6 @@ func main() {
 
 	os.Exit(status(out, peer, err, opt))
 }
-
-// END main OMIT
 
 // status is what the shell is told. A reply that began with "Error" outweighs a lost
 // connection: a server that refuses a client says so and closes, and whether that close is

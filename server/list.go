@@ -12,9 +12,8 @@ import (
 // standard output is a pipe that we read: the lecture's popen, in its parts.
 //
 // POSIX: FILE *f = popen("ps -e -o pid,comm", "r");
-//
-// START list OMIT
 func (s *server) list(c *client) (string, error) {
+	// START pipe OMIT
 	// POSIX: int p[2]; pipe(p);
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
@@ -29,11 +28,14 @@ func (s *server) list(c *client) (string, error) {
 	table, lost := readTable(p[0])
 	unix.Close(p[0]) // the read end: all has been read
 
+	// END pipe OMIT
+	// START pclose OMIT
 	// POSIX: pclose(f);
 	if <-ps.ended; ps.status != 0 {
 		why := protocol.WaitStatus(s.lang, ps.status)
 		return "", protocol.Refuse(protocol.ListFailed, why)
 	}
+	// END pclose OMIT
 	if lost.bytes > 0 {
 		s.log.say(logCut, listCut, c.number, len(table), len(table)+lost.bytes, lost.rows)
 	}
@@ -43,13 +45,13 @@ func (s *server) list(c *client) (string, error) {
 	return string(table), nil
 }
 
-// END list OMIT
-
 // lost counts what a reply leaves out.
 type lost struct{ bytes, rows int }
 
 // readTable reads the pipe up to its end and keeps as many whole lines as fit the limit. The
 // rest is read too, to be counted, and so that ps is not left blocked on a full pipe.
+//
+// START limit OMIT
 func readTable(pipe int) (table []byte, left lost) {
 	buf := make([]byte, protocol.Limit)
 	kept := readFull(pipe, buf)
@@ -70,8 +72,12 @@ func readTable(pipe int) (table []byte, left lost) {
 	return table, left
 }
 
+// END limit OMIT
+
 // readFull fills buf from a pipe and returns how many bytes it holds: fewer than len(buf) only
 // at the end. One read returns what the pipe holds at that moment, and no more.
+//
+// START read OMIT
 func readFull(pipe int, buf []byte) (n int) {
 	for n < len(buf) {
 		// POSIX: ssize_t got = read(pipe, buf + n, len - n);
@@ -86,3 +92,5 @@ func readFull(pipe int, buf []byte) (n int) {
 	}
 	return n
 }
+
+// END read OMIT

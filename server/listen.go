@@ -15,9 +15,8 @@ const backlog = 128
 
 // listen makes the socket that clients find: the first three steps in the life of a connection.
 // A step that fails ends the server, and says what to do.
-//
-// START listen OMIT
 func (s *server) listen() (fd int) {
+	// START socket OMIT
 	// 1. An end point for TCP over IPv4. It has no address yet.
 	// POSIX: int fd = socket(AF_INET, SOCK_STREAM, 0);
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -33,6 +32,8 @@ func (s *server) listen() (fd int) {
 		s.cannotStart(protocol.Refuse(callFailed, "setsockopt SO_REUSEADDR", err))
 	}
 
+	// END socket OMIT
+	// START bind OMIT
 	// 2. The port, on all interfaces: INADDR_ANY is 0.0.0.0.
 	// POSIX: struct sockaddr_in addr = { AF_INET, htons(port), { htonl(INADDR_ANY) } };
 	// POSIX: bind(fd, (struct sockaddr *)&addr, sizeof addr);
@@ -48,12 +49,11 @@ func (s *server) listen() (fd int) {
 		s.cannotStart(s.explain("listen", err))
 	}
 
+	// END bind OMIT
 	local, _ := unix.Getsockname(fd) // names the port that the kernel chose for -port 0
 	s.log.say(logListen, listening, address(local), backlog)
 	return fd
 }
-
-// END listen OMIT
 
 // acceptClients is the server's main loop, step 4: it takes each connection from the queue and
 // delegates it to a thread. It returns when the listening socket has been shut down.
@@ -96,6 +96,7 @@ func (s *server) openSpare() int {
 // leaves. It returns the spare for the next time.
 func (s *server) acceptWithSpare(spare, fd int, cause error) int {
 	s.log.say(logFailed, callFailed, "accept", cause)
+	// START spare OMIT
 	if spare >= 0 {
 		unix.Close(spare) // makes room for one descriptor
 		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
@@ -112,6 +113,7 @@ func (s *server) acceptWithSpare(spare, fd int, cause error) int {
 			return s.openSpare()
 		}
 	}
+	// END spare OMIT
 	select {
 	case <-s.clients.left:
 	case <-time.After(time.Second): // ENFILE, ENOMEM: the machine's, not ours to know

@@ -74,6 +74,8 @@ func (s *server) cannotStart(err error) {
 
 // catchSignals catches those that ask the server to end: SIGTERM and SIGINT, and SIGHUP unless
 // nohup(1) had it ignored. From before listen on: whoever sees the port may send one.
+//
+// START signals OMIT
 func (s *server) catchSignals() <-chan os.Signal {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
@@ -82,6 +84,8 @@ func (s *server) catchSignals() <-chan os.Signal {
 	}
 	return signals
 }
+
+// END signals OMIT
 
 // shutDownOn waits for a signal, and then shuts the listening socket down, which wakes the thread
 // that is blocked in accept.
@@ -97,6 +101,8 @@ func (s *server) shutDownOn(signals <-chan os.Signal, fd int) {
 const grace = time.Second
 
 // end ends what the server started, and then the server, with status 0.
+//
+// START end OMIT
 func (s *server) end() {
 	s.clients.hangUp()
 	dying := s.children.signal(unix.SIGTERM)
@@ -110,6 +116,8 @@ func (s *server) end() {
 	s.log.say(logEnd, endedAll, len(dying)-left)
 	os.Exit(0)
 }
+
+// END end OMIT
 
 // waitForEach waits until each child has ended, but no longer than most: one that became another
 // user's (sudo) is not ours to kill, and could keep us for ever.

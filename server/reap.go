@@ -33,7 +33,7 @@ type children struct {
 // channel and not in a handler, so reaping is ordinary code, which may lock and log. A channel of
 // one is like the kernel's pending bit: ten children that end together may be one SIGCHLD.
 //
-// START reap OMIT
+// START sigchld OMIT
 func (s *server) reapOnSIGCHLD() {
 	// POSIX: struct sigaction sa = { .sa_handler = reap, .sa_flags = SA_RESTART };
 	// POSIX: sigaction(SIGCHLD, &sa, NULL);
@@ -46,9 +46,13 @@ func (s *server) reapOnSIGCHLD() {
 	}()
 }
 
+// END sigchld OMIT
+
 // reap collects every child that has ended, and returns when none is left to collect. It is the
 // only place that waits: a second one would take statuses away from it. (ForkExec itself waits for a
 // child whose exec failed; the lock keeps the two apart.)
+//
+// START reap OMIT
 func (s *server) reap() {
 	s.children.mu.Lock()
 	defer s.children.mu.Unlock()

@@ -24,10 +24,9 @@ type requests struct {
 // next returns the next line without its ending, which is LF or CR LF. A last line that the
 // client did not end counts. A line of more than protocol.Limit bytes is an error, once, and
 // the rest of it is skipped. errClosed is the end.
-//
-// START requests OMIT
 func (r *requests) next() (string, error) {
 	for {
+		// START line OMIT
 		line, rest, ended := bytes.Cut(r.held, []byte("\n"))
 		if ended {
 			r.held = rest
@@ -37,6 +36,7 @@ func (r *requests) next() (string, error) {
 			}
 			return whole(line)
 		}
+		// END line OMIT
 		if r.skip || len(r.held) > protocol.Limit+len("\r") {
 			first := !r.skip
 			r.held, r.skip = nil, true
@@ -45,6 +45,7 @@ func (r *requests) next() (string, error) {
 			}
 		}
 
+		// START more OMIT
 		n, err := recv(r.conn, r.arrived[:])
 		if err != nil {
 			return "", errClosed
@@ -57,10 +58,9 @@ func (r *requests) next() (string, error) {
 			return "", errClosed
 		}
 		r.held = append(r.held, r.arrived[:n]...)
+		// END more OMIT
 	}
 }
-
-// END requests OMIT
 
 // whole takes the CR off a line's end and checks the length of what is left.
 func whole(line []byte) (string, error) {

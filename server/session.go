@@ -26,8 +26,6 @@ type clients struct {
 
 // delegate gives a new connection to a thread of its own, so that the caller can go on
 // accepting. The thread is detached: nobody joins it.
-//
-// START delegate OMIT
 func (s *server) delegate(conn int, peer unix.Sockaddr) {
 	local, _ := unix.Getsockname(conn)
 	if !s.open && !onThisMachine(local, peer) {
@@ -41,6 +39,7 @@ func (s *server) delegate(conn int, peer unix.Sockaddr) {
 		s.refuse(conn, protocol.Refuse(protocol.TooManyClients, s.maxClients))
 		return
 	}
+	// START delegate OMIT
 	s.log.say(logAccept, accepted, c.number, c.peer, conn)
 
 	// Two small replies in a row: without this, the second waits for the first to be acknowledged,
@@ -50,11 +49,14 @@ func (s *server) delegate(conn int, peer unix.Sockaddr) {
 
 	// POSIX: pthread_create(&thread, &detached, serve, client);
 	go s.serve(c)
+	// END delegate OMIT
 }
 
 // serve is the thread: it reads a request, runs its verb, sends the reply, and so on until the
 // client or the server closes. A goroutine that is blocked in a raw recv holds a thread of the
 // kernel's; the lock makes it the same one all along. Then Go keeps the thread for a next client.
+//
+// START serve OMIT
 func (s *server) serve(c *client) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread() // else the thread would end here, and the next cost a clone
@@ -74,7 +76,7 @@ func (s *server) serve(c *client) {
 	}
 }
 
-// END delegate OMIT
+// END serve OMIT
 
 // answer runs one request, or says why not.
 func (s *server) answer(c *client, line string, err error) (reply string, exit bool) {
@@ -105,6 +107,8 @@ func (s *server) answer(c *client, line string, err error) (reply string, exit b
 // send writes a whole reply, however many calls it takes: one send may take less than it was
 // given. MSG_NOSIGNAL: a client that has gone is the error EPIPE, not the signal SIGPIPE. (SendmsgN,
 // since x/sys's Send does not tell how much was taken.)
+//
+// START send OMIT
 func send(conn int, reply string) error {
 	for rest := []byte(reply); len(rest) > 0; {
 		// POSIX: ssize_t n = send(conn, rest, len, MSG_NOSIGNAL);
@@ -119,6 +123,8 @@ func send(conn int, reply string) error {
 	}
 	return nil
 }
+
+// END send OMIT
 
 // hangUp closes a connection. What has arrived and was not read is read first: closing a socket
 // that holds unread bytes resets the connection, and a reset could overtake our last reply.

@@ -29,8 +29,6 @@ func (s *server) start(argv []string) (string, error) {
 // process group of its own; its descriptors are 0 and 2 on /dev/null and 1 on stdout, and no
 // other, since all of ours are close-on-exec. Signals that we catch are back at their default
 // after exec (execve(2)).
-//
-// START spawn OMIT
 func (s *server) spawn(argv []string, stdout int) (*child, error) {
 	path, err := lookPath(argv[0])
 	if err != nil {
@@ -42,12 +40,15 @@ func (s *server) spawn(argv []string, stdout int) (*child, error) {
 		return nil, protocol.Refuse(protocol.ShuttingDown)
 	}
 
+	// START mask OMIT
 	// The mask of blocked signals is the thread's, and survives exec: the child's is to be empty.
 	// POSIX: sigset_t none; sigemptyset(&none); pthread_sigmask(SIG_SETMASK, &none, NULL);
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
+	// END mask OMIT
 
+	// START fork OMIT
 	// Go has no fork without exec: a clone with one thread could not run its runtime. ForkExec
 	// does both, and returns exec's error, which the child sends over a close-on-exec pipe.
 	// POSIX: pid_t pid = fork();
@@ -62,6 +63,7 @@ func (s *server) spawn(argv []string, stdout int) (*child, error) {
 		Files: []uintptr{uintptr(s.null), uintptr(stdout), uintptr(s.null)},
 		Sys:   &syscall.SysProcAttr{Setpgid: true},
 	})
+	// END fork OMIT
 	if err != nil {
 		return nil, explainExec(argv[0], err)
 	}
@@ -70,8 +72,6 @@ func (s *server) spawn(argv []string, stdout int) (*child, error) {
 	s.log.say(logFork, born, pid, printable(strings.Join(argv, " ")))
 	return c, nil
 }
-
-// END spawn OMIT
 
 // explainExec says which call failed: EAGAIN and ENOMEM are fork's, EMFILE and ENFILE those of the
 // pipe over which the child would send exec's error.
@@ -131,6 +131,7 @@ func (s *server) prepareForChildren() (err error) {
 	if err != nil {
 		return protocol.Refuse(callFailed, "open /dev/null", err)
 	}
+	// START inherited OMIT
 	inherited, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return err
@@ -140,6 +141,7 @@ func (s *server) prepareForChildren() (err error) {
 			unix.CloseOnExec(fd)
 		}
 	}
+	// END inherited OMIT
 	// A caught signal is reset by exec, an ignored one stays ignored. Go leaves SIGHUP ignored
 	// if it was (nohup), so we catch it, and drop it.
 	s.children.hangupIgnored = signal.Ignored(unix.SIGHUP)

@@ -79,6 +79,7 @@ func Parse(line string) (Request, error) {
 	if strings.ContainsFunc(line, func(r rune) bool { return r != '\t' && unicode.IsControl(r) }) {
 		return Request{}, Refuse(ControlByte)
 	}
+	// START tokens OMIT
 	tokens := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 	if len(tokens) == 0 {
 		return Request{}, Refuse(EmptyLine)
@@ -87,6 +88,7 @@ func Parse(line string) (Request, error) {
 	if !known {
 		return Request{}, Refuse(UnknownVerb, Quote(tokens[0]))
 	}
+	// END tokens OMIT
 	args := tokens[1:]
 	switch {
 	case verb == Start && len(args) == 0:
@@ -102,6 +104,8 @@ func Parse(line string) (Request, error) {
 // ParsePID reads the argument of STOP: decimal digits only, from 2 to MaxPID. A sign, a letter
 // or a larger number is refused here, since atoi(3) would turn it into another process's pid:
 // 4294967298 wraps around to 2, and −1 means every process there is (kill(2)).
+//
+// START pid OMIT
 func ParsePID(arg string) (int, error) {
 	if strings.Trim(arg, "0123456789") != "" {
 		return 0, Refuse(NotAPID, Quote(arg))
@@ -115,6 +119,8 @@ func ParsePID(arg string) (int, error) {
 	}
 	return int(pid), nil
 }
+
+// END pid OMIT
 
 // Quote shows a piece of a request within a reply or a log line: in double quotes, with
 // control bytes and bad UTF-8 escaped, and cut after 40 runes.

@@ -310,6 +310,7 @@ func (n *Narrator) Patch(diff string) {
 		case isName:
 			n.printf("    %s\n", n.paint[strong].Sprint(name))
 		case strings.HasPrefix(line, "diff "), strings.HasPrefix(line, "+++ "):
+		case strings.HasSuffix(line, "OMIT"): // where an excerpt on a slide begins or ends
 		case strings.HasPrefix(line, "+"):
 			n.changed(n.paint[added], line)
 		case strings.HasPrefix(line, "-"):
