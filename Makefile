@@ -7,10 +7,10 @@ SERVER  ?=
 GRADE   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help list grade server client test bench vocabulary fuzz picture clean FORCE
+.PHONY: help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 list: $(LABS) ## the labs and their scenarios
 	@$(LABS) list
@@ -28,6 +28,23 @@ grade: $(LABS) ## judge a class: make grade SUBMISSIONS=dir OUT=dir (GRADE='-ros
 	@test -n "$(SUBMISSIONS)" -a -n "$(OUT)" || { echo "make grade SUBMISSIONS=dir OUT=dir"; exit 2; }
 	@$(LABS) grade -out '$(OUT)' $(GRADE) '$(SUBMISSIONS)'
 
+# On a LAN: ADDR=:3999. Never without -play=false: present would run whatever a visitor types.
+slides: ADDR ?= 127.0.0.1:3999
+slides: ## show the lecture: a browser at http://127.0.0.1:3999 (keys: H; ADDR=:3999 for a LAN)
+	@go tool present -play=false -notes=$(if $(findstring 127.0.0.1,$(ADDR)),true,false) -base slides/theme -content slides -http $(ADDR)
+
+slides-pdf: ## print every deck: .build/slides/LANG/DECK.pdf (needs Chromium)
+	@go run ./labs/internal/slides pdf .build/slides
+
+slides-record: ## run the scenarios that slides quote, and record what they tell, in both languages
+	@go run ./labs/internal/slides record
+
+slides-draw: ## draw the drawings of the slides anew
+	@go run ./labs/internal/slides draw
+
+slides-map: ## write slides/MAP.md and MAP.es.md anew, from slides/concepts.toml
+	@go run ./labs/internal/slides map
+
 server: ## build the server: server/server
 	CGO_ENABLED=0 go build -buildvcs=false -o server/server ./server
 
@@ -42,8 +59,10 @@ test: ## vet, staticcheck, and every test with the race detector
 	go tool staticcheck ./...
 	go test -race -timeout 20m ./...
 
-bench: ## speed and memory, as ratios within one run
-	go test -run '^$$' -bench . -benchtime 3s ./server/... ./labs
+CLASS ?= 100
+bench: ## speed and memory, as ratios within one run (CLASS=24: a smaller class for the grader; 100 take an hour)
+	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./server/...
+	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./labs -class $(CLASS)
 
 fuzz: ## a minute of fuzzing for each fuzz target
 	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 1m ./server/protocol

@@ -1,18 +1,25 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"posixlab/labs/internal/build"
+	"posixlab/labs/internal/gradebook"
+	"posixlab/labs/internal/proc"
+	"posixlab/labs/internal/submission"
 	"posixlab/labs/internal/target"
 )
 
@@ -107,4 +114,110 @@ func BenchmarkBuild(b *testing.B) {
 	}
 	b.ReportMetric(took.Seconds()/float64(b.N), "s")
 	b.ReportMetric(0, "ns/op")
+}
+
+var classSize = flag.Int("class", 100, "how many submissions BenchmarkClass grades")
+
+// BenchmarkClass grades a class of 100, the sample class repeated, by all labs: as many submissions side by
+// side as there are cores, and then one after another. It tells
+//
+//   - how many submissions a core grades in an hour (of which more than half are attackers, who use up all
+//     the time that they are given),
+//   - jobs-ratio, the one-by-one time to the other: what -jobs gains,
+//   - memory-ratio, the most that the grader had in the second half of the class to that in the first: 1 is flat,
+//   - differ, the verdicts that are not the same in both: it must be 0.
+//
+// -class 24 makes do with a smaller one.
+func BenchmarkClass(b *testing.B) {
+	submissions := repeatedClass(b, sample(b), *classSize)
+	labs := buildLabs(b)
+	b.Setenv("TMPDIR", b.TempDir())
+	for b.Loop() {
+		cores := runtime.NumCPU()
+		many := gradeAll(b, labs, submissions, cores)
+		one := gradeAll(b, labs, submissions, 1)
+		differ := 0
+		for id, verdict := range many.verdicts {
+			if one.verdicts[id] != verdict {
+				differ++
+				b.Errorf("%s: %s, and %s with -jobs 1", id, verdict, one.verdicts[id])
+			}
+		}
+		b.ReportMetric(float64(*classSize)/many.took.Hours()/float64(cores), "submissions/core-hour")
+		b.ReportMetric(one.took.Seconds()/many.took.Seconds(), "jobs-ratio")
+		b.ReportMetric(many.secondHalf/many.firstHalf, "memory-ratio")
+		b.ReportMetric(many.secondHalf/(1<<20), "MiB")
+		b.ReportMetric(float64(differ), "differ")
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// repeatedClass copies a class into a folder until it has so many submissions: ana-1, bruno-1, … ana-2.
+func repeatedClass(b *testing.B, class string, size int) string {
+	sources, err := submission.List(class)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	for n := range size {
+		source := sources[n%len(sources)]
+		base := filepath.Base(source.Path)
+		to := fmt.Sprintf("%s-%d%s", source.Name, n/len(sources)+1, base[len(source.Name):])
+		if out, err := exec.Command("cp", "-r", source.Path, filepath.Join(dir, to)).CombinedOutput(); err != nil {
+			b.Fatalf("%v %s", err, out)
+		}
+	}
+	return dir
+}
+
+// A graded is what came of a class, and what that took.
+type graded struct {
+	took                  time.Duration
+	firstHalf, secondHalf float64           // the most memory that the grader had meanwhile, in bytes (VmRSS)
+	verdicts              map[string]string // by submission, lab and scenario
+}
+
+func gradeAll(b *testing.B, labs, submissions string, jobs int) (g graded) {
+	out := filepath.Join(b.TempDir(), "out")
+	cmd := exec.Command(labs, "grade", "-lang", "en", "-jobs", strconv.Itoa(jobs), "-out", out, submissions)
+	lines, err := cmd.StderrPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	var rest strings.Builder
+	for said := bufio.NewScanner(lines); said.Scan(); { // a line for each submission that is complete: "37 %  ana-1: …"
+		var percent float64
+		if _, err := fmt.Sscanf(said.Text(), "%f %%", &percent); err != nil {
+			fmt.Fprintln(&rest, said.Text())
+			continue
+		}
+		now, _, err := proc.Memory(cmd.Process.Pid)
+		if err != nil {
+			continue
+		}
+		if percent < 50 {
+			g.firstHalf = max(g.firstHalf, float64(now))
+		} else {
+			g.secondHalf = max(g.secondHalf, float64(now))
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		b.Fatalf("-jobs %d: %v\n%s", jobs, err, rest.String())
+	}
+	g.took = time.Since(start)
+	class, err := gradebook.Read(out)
+	if err != nil {
+		b.Fatal(err)
+	}
+	g.verdicts = make(map[string]string)
+	for _, s := range class.Submissions {
+		for _, r := range s.Results {
+			g.verdicts[s.Name+" "+r.Lab+"/"+r.Scenario] = string(r.Verdict)
+		}
+	}
+	return g
 }

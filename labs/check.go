@@ -301,6 +301,9 @@ func (a *app) failure(r grade.Result) {
 		a.out.Block(r.Evidence)
 	}
 	a.out.Paragraph(a.say(show.Text{EN: "hint", ES: "pista"}), r.Hint)
+	if r.Slide != "" {
+		a.out.Paragraph(a.say(show.Text{EN: "slide", ES: "lámina"}), a.say(show.Text{EN: "%s: see make slides", ES: "%s: consulta make slides"}, r.Slide))
+	}
 }
 
 // summary counts the verdicts.

@@ -19,43 +19,49 @@ import (
 func TestExercises(t *testing.T) {
 	k := buildKit(t)
 	r := newRunner(t, show.English)
+	dir := t.TempDir()
+	var solved []trial
 	for _, lab := range k.course.Labs {
-		t.Run(lab.Name, func(t *testing.T) {
-			if lab.Exercise == "" {
-				t.Fatal("it has no exercise")
-			}
-			untouched, err := k.builder.Exercise(t.Context(), lab)
-			if err != nil {
-				t.Fatal(err)
-			}
-			solved := *lab
-			solved.Exercise = filepath.Join(t.TempDir(), filepath.Base(lab.Exercise))
-			source, err := os.ReadFile(filepath.Join(k.course.Root, "server", filepath.Base(lab.Exercise)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(solved.Exercise, source, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			solution, err := k.builder.Exercise(t.Context(), &solved)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sideBySide(lab.Scenarios, func(sc *course.Scenario) {
-				if result := r.Run(t.Context(), sc, exercise(solution), grade.Told{}); result.Verdict != grade.Pass {
-					t.Errorf("the reference's file: %s", why(result))
-				}
-			})
-			for _, sc := range lab.Scenarios { // up to the first failure, which is the first lesson
-				result := r.Run(t.Context(), sc, exercise(untouched), grade.Told{})
-				if result.Verdict != grade.Pass {
-					tellsWhy(t, trial{"exercise", untouched, sc}, result)
-					return
-				}
-			}
-			t.Error("the untouched exercise passes")
-		})
+		if lab.Exercise == "" {
+			t.Fatalf("%s has no exercise", lab.Name)
+		}
+		own := *lab
+		own.Exercise = filepath.Join(dir, lab.Name, filepath.Base(lab.Exercise))
+		source, err := os.ReadFile(filepath.Join(k.course.Root, "server", filepath.Base(lab.Exercise)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Mkdir(filepath.Dir(own.Exercise), 0o777), os.WriteFile(own.Exercise, source, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		server, err := k.builder.Exercise(t.Context(), &own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sc := range lab.Scenarios {
+			solved = append(solved, trial{"exercise", server, sc})
+		}
 	}
+	sideBySide(solved, func(tr trial) {
+		if result := r.Run(t.Context(), tr.sc, exercise(tr.server), grade.Told{}); result.Verdict != grade.Pass {
+			t.Errorf("the reference's file: %s", why(result))
+		}
+	})
+	sideBySide(k.course.Labs, func(lab *course.Lab) {
+		untouched, err := k.builder.Exercise(t.Context(), lab)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, sc := range lab.Scenarios { // up to the first failure, which is the first lesson
+			result := r.Run(t.Context(), sc, exercise(untouched), grade.Told{})
+			if result.Verdict != grade.Pass {
+				tellsWhy(t, trial{"exercise", untouched, sc}, result)
+				return
+			}
+		}
+		t.Errorf("the untouched exercise of %s passes", lab.Name)
+	})
 }
 
 var todo = regexp.MustCompile(`^\s*// (TODO|ES) (\d+):`)

@@ -92,6 +92,11 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 		return a.infra(err)
 	}
 	defer unlock()
+	if resume {
+		if err := a.goesOn(out, g.Scenarios); err != nil {
+			return a.infra(err)
+		}
+	}
 	if g.Go, g.Runner, err = a.tools(ctx); err != nil {
 		return a.infra(err)
 	}
@@ -186,6 +191,33 @@ func (a *app) openOut(out string, resume bool) (unlock func(), err error) {
 			ES: "%s no está vacía ni contiene resultados: nombra una carpeta solo para ellos"}, out))
 	}
 	return func() { dir.Close() }, nil
+}
+
+// goesOn is an error if the results in a folder are of other scenarios, or in another language: going on
+// with these would throw those away.
+func (a *app) goesOn(out string, scenarios []*course.Scenario) error {
+	class, err := gradebook.ReadFile[gradebook.Class](filepath.Join(out, gradebook.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	same := slices.EqualFunc(class.Scenarios, scenarios, func(had gradebook.Scenario, sc *course.Scenario) bool {
+		return had.Lab == sc.Lab.Name && had.Name == sc.Name
+	})
+	switch {
+	case class.Lang != string(a.lang):
+		return errors.New(a.say(show.Text{
+			EN: "%s: these results are told in another language: say -lang %s to go on with them, or name another folder",
+			ES: "%s: estos resultados están en otro idioma: usa -lang %s para continuar, o nombra otra carpeta"}, out, class.Lang))
+	case !same:
+		return errors.New(a.say(show.Text{
+			EN: "%s: these results are of other scenarios (%d, and now %d): say the same -labs and -hidden to go on with them, or name another folder",
+			ES: "%s: estos resultados son de otros escenarios (%d, y ahora %d): usa los mismos -labs y -hidden para continuar, o nombra otra carpeta"},
+			out, len(class.Scenarios), len(scenarios)))
+	}
+	return nil
 }
 
 // roster reads the names of students: a CSV file whose first line names its columns, with submission and

@@ -34,8 +34,9 @@ type judgement struct {
 
 // sampleLabs are what the sample class is judged by here: enough to tell its members apart.
 const (
-	sampleLabs   = "1,8,forced"
-	samplePoints = 12 + 19 + 3
+	sampleLabs      = "8,forced"
+	sampleScenarios = 6 + 1
+	samplePoints    = 19 + 3
 )
 
 // sampleClass is what the sample class gets: see testdata/submissions/README.md.
@@ -43,7 +44,7 @@ var sampleClass = map[string]judgement{
 	"ana":      {Kind: gradebook.Exercise, Points: samplePoints},
 	"bruno":    {Kind: gradebook.Make, Points: samplePoints},
 	"carla":    {Kind: gradebook.Exercise, Points: samplePoints - 8, Fails: "coalesced storm"},
-	"diego":    {Kind: gradebook.Make, Points: 12, Fails: "restart before-after coalesced storm nonblocking no-trace grandchild"},
+	"diego":    {Kind: gradebook.Make, Points: 3, Fails: "before-after coalesced storm nonblocking no-trace grandchild"},
 	"elena":    {Fails: "all", Problem: true},
 	"fabian":   {Kind: gradebook.Program, Points: samplePoints},
 	"gabriela": {Fails: "all", Problem: true},
@@ -98,7 +99,7 @@ func judgements(t *testing.T, c *gradebook.Class) map[string]judgement {
 
 // sample is the folder of the sample class. The test is skipped where its servers cannot be built, or be
 // kept behind a wall.
-func sample(t *testing.T) string {
+func sample(t testing.TB) string {
 	needs(t, "make", "cc", "bwrap")
 	if _, err := os.Stat("/usr/bin/python3"); err != nil { // fabian's server names it
 		needs(t, "/usr/bin/python3")
@@ -132,7 +133,7 @@ func TestSampleClass(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	args := []string{"grade", "-lang", "en", "-out", out, "-labs", sampleLabs,
 		"-roster", filepath.Join(submissions, "roster.csv"), "-resume", submissions}
-	all := len(sampleClass) * 11
+	all := len(sampleClass) * sampleScenarios
 	program := buildLabs(t) // without the race detector, which TestCaller has
 	for i, moment := range []int{1, all / 3, all - 40} {
 		run := startProgram(t, program, args...)
@@ -320,6 +321,9 @@ func TestGradeMisuse(t *testing.T) {
 	twice := write("twice.csv", "submission,name\nana,Ana\nana,Eva\n")
 	upwards := write("upwards.csv", "submission,name\n../ana,Ana\n")
 	ragged := write("ragged.csv", "submission,name\nana\n")
+	made := `{"version": 1, "lang": "en", "scenarios": [{"lab": "01-sockets", "name": "restart"}]}`
+	write("made/results.json", made)
+	write("hecho/results.json", strings.Replace(made, `"en"`, `"es"`, 1))
 	at := func(name string) string { return filepath.Join(dir, name) }
 	for _, use := range []struct {
 		args   []string
@@ -336,6 +340,9 @@ func TestGradeMisuse(t *testing.T) {
 		{[]string{"-out", at("new"), at("none")}, grade.ExitInfra, "holds no submission"},
 		{[]string{"-out", at("new"), at("twice")}, grade.ExitInfra, "two submissions of one name"},
 		{[]string{"-out", at("full"), at("class")}, grade.ExitInfra, "is not empty"},
+		{[]string{"-out", at("made"), at("class")}, grade.ExitInfra, "-resume"},
+		{[]string{"-out", at("made"), "-resume", "-labs", "8", at("class")}, grade.ExitInfra, "of other scenarios (1, and now 6)"},
+		{[]string{"-out", at("hecho"), "-resume", "-labs", "restart", at("class")}, grade.ExitInfra, "-lang es"},
 		{[]string{"-out", at("new"), "-hidden", at("full"), at("class")}, grade.ExitInfra, "lab.toml"},
 		{[]string{"-out", at("new"), "-roster", noName, at("class")}, grade.ExitInfra, "submission and name"},
 		{[]string{"-out", at("new"), "-roster", twice, at("class")}, grade.ExitInfra, "twice"},

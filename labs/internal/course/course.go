@@ -38,6 +38,7 @@ type Scenario struct {
 	Claim  show.Text // what it shows
 	Hint   show.Text // where to look when a server fails it
 	Bugs   []string  // the known-bad servers that it is told against, in this order
+	Slide  string    // the id of the slide, in the lab's deck, that prepares for it; "" if there is none
 
 	Lab    *Lab   `toml:"-"`
 	Script string `toml:"-"` // path of its txtar
@@ -46,6 +47,14 @@ type Scenario struct {
 
 // ID names a scenario among all: 01-sockets/lifecycle.
 func (s *Scenario) ID() string { return s.Lab.Name + "/" + s.Name }
+
+// SlideID names the slide to read again: 08-zombies#coalesced, or only the deck.
+func (s *Scenario) SlideID() string {
+	if s.Slide == "" {
+		return s.Lab.Slide
+	}
+	return s.Lab.Slide + "#" + s.Slide
+}
 
 // Predicts reports whether the script asks a student something.
 func (s *Scenario) Predicts() bool {

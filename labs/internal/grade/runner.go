@@ -80,7 +80,7 @@ func (r *Runner) Run(ctx context.Context, sc *course.Scenario, server target.Com
 		result.Points = sc.Points
 	case Fail:
 		result.Hint = cmp.Or(result.Hint, sc.Hint.In(r.Lang)) // the step's own comes first
-		result.Slide = sc.Lab.Slide
+		result.Slide = sc.SlideID()
 	}
 	return result
 }

@@ -108,7 +108,7 @@ func drawArchitecture(d *drawing, _ recorded) error {
 	d.say(785, 170, "middle call", "fork+exec")
 	d.say(785, 270, "middle call", "wait")
 	d.box(0, 390, 1120, 100, "kernel")
-	d.say(24, 432, "strong", "kernel: /proc | núcleo: /proc")
+	d.say(24, 432, "strong", "kernel: /proc | kernel: /proc")
 	d.say(24, 468, "quiet call", "/proc/net/tcp   /proc/PID/stat   /proc/PID/fd   /proc/PID/task   /proc/PID/status")
 	return nil
 }
@@ -264,7 +264,7 @@ func drawPipe(d *drawing, told recorded) error {
 	d.say(x+width/2, 184, "middle strong inverse", "%s bytes of %s | %s bytes de %s", show.Thousands(n[0]), show.Thousands(n[1]))
 	d.arrow("line", 210, 175, 290, 175)
 	d.arrow("line", 870, 175, 950, 175)
-	d.say(x+width/2, 96, "middle strong", "the pipe, in the kernel | la tubería, en el núcleo")
+	d.say(x+width/2, 96, "middle strong", "the pipe, in the kernel | la tubería, en el kernel")
 	d.say(250, 110, "middle call", "1")
 	d.say(910, 110, "middle call", "12")
 	d.say(0, 370, "", "The writer sleeps until somebody reads. With no reader left, it dies: SIGPIPE. | Quien escribe duerme hasta que alguien lea. Si ya no hay lector, muere: SIGPIPE.")
