@@ -18,7 +18,7 @@ var (
 		{EN: "points", ES: "puntos"}, {EN: "max", ES: "máximo"}, {EN: "percent", ES: "porcentaje"}}
 	after = []show.Text{
 		{EN: "failed", ES: "fallas"}, {EN: "problem", ES: "problema"},
-		{EN: "infra", ES: "infra"}, {EN: "not judged yet", ES: "sin juzgar"}}
+		{EN: "infra", ES: "infra"}, {EN: "not judged yet", ES: "sin evaluar"}}
 )
 
 // byteOrderMark tells spreadsheets that a text is UTF-8: without it, some spoil names with accents.

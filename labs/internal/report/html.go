@@ -314,7 +314,7 @@ func (r *row) Compilation() string { return plain(strings.Join(r.Said, "\n")) }
 // words are what the template says.
 var words = map[string]show.Text{
 	"title":       {EN: "The class", ES: "El grupo"},
-	"judged":      {EN: "judged", ES: "juzgado"},
+	"judged":      {EN: "judged", ES: "evaluado"},
 	"submissions": {EN: "submissions", ES: "entregas"},
 	"scenarios":   {EN: "scenarios", ES: "escenarios"},
 	"median":      {EN: "median", ES: "mediana"},
@@ -324,7 +324,7 @@ var words = map[string]show.Text{
 	"infra":       {EN: "To be graded again: %d infra", ES: "Hay que calificar de nuevo: %d infra"},
 	"infra-why": {EN: "The kit or the machine failed, not the servers. These verdicts cost no points.",
 		ES: "Falló el kit o la máquina, no los servidores. Estos veredictos no cuestan puntos."},
-	"pending": {EN: "Submissions that are not judged to the end: %d", ES: "Entregas que no se juzgaron hasta el final: %d"},
+	"pending": {EN: "Submissions that are not judged to the end: %d", ES: "Entregas que no se evaluaron hasta el final: %d"},
 	"pending-why": {EN: "What has no verdict yet counts neither for nor against anybody.",
 		ES: "Lo que aún no tiene veredicto no cuenta ni a favor ni en contra de nadie."},
 	"table":        {EN: "Students and labs", ES: "Estudiantes y labs"},
@@ -334,7 +334,7 @@ var words = map[string]show.Text{
 	"fail":         {EN: "failed: a click shows why", ES: "falla: un clic muestra por qué"},
 	"skip":         {EN: "skipped", ES: "omitido"},
 	"machine":      {EN: "infra: grade again", ES: "infra: calificar de nuevo"},
-	"none":         {EN: "not judged yet", ES: "aún sin juzgar"},
+	"none":         {EN: "not judged yet", ES: "aún sin evaluar"},
 	"no-server":    {EN: "no server", ES: "sin servidor"},
 	"spread":       {EN: "Scores", ES: "Calificaciones"},
 	"spread-what":  {EN: "submissions, by percent of the points", ES: "entregas, por porcentaje de los puntos"},

@@ -27,7 +27,7 @@ func writeMarkdown(w io.Writer, c *gradebook.Class, _ *gradebook.Submission, o O
 	item := func(name show.Text, value any) { fmt.Fprintf(&b, "- %s: %v\n", name.In(o.Lang), value) }
 	item(show.Text{EN: "submissions", ES: "entregas"}, len(c.Submissions))
 	item(show.Text{EN: "scenarios", ES: "escenarios"}, len(c.Scenarios))
-	item(show.Text{EN: "judged", ES: "juzgado"}, c.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	item(show.Text{EN: "judged", ES: "evaluado"}, c.Started.UTC().Format("2006-01-02 15:04 UTC"))
 	item(show.Text{EN: "isolation", ES: "aislamiento"}, escape(c.Isolation))
 	if len(c.Limits) > 0 {
 		item(show.Text{EN: "limits", ES: "límites"}, escape(strings.Join(c.Limits, "; ")))
@@ -49,7 +49,7 @@ func writeMarkdown(w io.Writer, c *gradebook.Class, _ *gradebook.Submission, o O
 		total := sumOf(s, c.Scenarios)
 		remark := escape(s.Problem)
 		if n := pending(c, s); n > 0 {
-			left := show.Text{EN: "; %d not judged yet", ES: "; %d sin juzgar"}.In(o.Lang, n)
+			left := show.Text{EN: "; %d not judged yet", ES: "; %d sin evaluar"}.In(o.Lang, n)
 			remark = strings.TrimPrefix(remark+left, "; ")
 		}
 		row(escape(s.Who()), fmt.Sprintf("%d/%d", total.Points, total.Max), total.Percent(), len(failed(c, s)), remark)

@@ -45,13 +45,13 @@ var Formats = []Format{
 		ES: "el XML de JUnit, para un sistema de integración continua"}},
 	{Name: "gradescope", File: "gradescope.json", PerSubmission: true, Write: writeGradescope, Purpose: show.Text{
 		EN: "the results.json of a Gradescope autograder",
-		ES: "el results.json de un calificador automático de Gradescope"}},
+		ES: "el results.json de un evaluador automático de Gradescope"}},
 	{Name: "autolab", File: "autolab.txt", PerSubmission: true, Write: writeAutolab, Purpose: show.Text{
 		EN: "what an Autolab autograder prints: a text, and the scores in the last line",
-		ES: "lo que imprime un calificador de Autolab: un texto y, en la última línea, los puntos"}},
+		ES: "lo que imprime un evaluador de Autolab: un texto y, en la última línea, los puntos"}},
 	{Name: "classroom50", File: "result.json", PerSubmission: true, Write: writeClassroom50, Purpose: show.Text{
 		EN: "the result.json of a Classroom 50 autograder",
-		ES: "el result.json de un calificador automático de Classroom 50"}},
+		ES: "el result.json de un evaluador automático de Classroom 50"}},
 }
 
 // Options say in which language a report is, and how much students are told.

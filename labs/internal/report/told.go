@@ -12,7 +12,7 @@ import (
 
 // verdicts are in words; the first is what a scenario without a verdict has.
 var verdicts = map[grade.Verdict]show.Text{
-	"":          {EN: "not judged yet", ES: "aún sin juzgar"},
+	"":          {EN: "not judged yet", ES: "aún sin evaluar"},
 	grade.Pass:  {EN: "passed", ES: "bien"},
 	grade.Fail:  {EN: "failed", ES: "falla"},
 	grade.Skip:  {EN: "skipped", ES: "omitido"},
@@ -27,11 +27,11 @@ var marks = map[grade.Verdict]string{
 // notes are what a student is told of a scenario that does not count.
 var notes = map[grade.Verdict]show.Text{
 	"": {EN: "This scenario is not judged yet. It counts neither for you nor against you.",
-		ES: "Este escenario aún no se ha juzgado. No cuenta ni a tu favor ni en tu contra."},
+		ES: "Este escenario aún no se ha evaluado. No cuenta ni a tu favor ni en tu contra."},
 	grade.Skip: {EN: "Something that this scenario needs is missing where it was judged. It counts neither for you nor against you.",
-		ES: "Donde se juzgó falta algo que este escenario necesita. No cuenta ni a tu favor ni en tu contra."},
+		ES: "Donde se evaluó falta algo que este escenario necesita. No cuenta ni a tu favor ni en tu contra."},
 	grade.Infra: {EN: "The grader or its machine failed, not your server. This scenario is to be judged again, and costs you no points.",
-		ES: "Falló el calificador o su máquina, no tu servidor. Este escenario se juzgará de nuevo y no te cuesta puntos."},
+		ES: "Falló el evaluador o su máquina, no tu servidor. Este escenario se evaluará de nuevo y no te cuesta puntos."},
 }
 
 // verdictOf is "" where there is none yet.
@@ -152,7 +152,7 @@ func (o Options) opening(c *gradebook.Class, s *gradebook.Submission) string {
 	if of, any := total.OfWhole(); any && total.Max < total.Whole {
 		fmt.Fprintln(&b, show.Text{
 			EN: "%d more could not be judged, and count neither for you nor against you: that is %g of %d.",
-			ES: "%d más no se pudieron juzgar y no cuentan ni a tu favor ni en tu contra: son %g de %d."}.
+			ES: "%d más no se pudieron evaluar y no cuentan ni a tu favor ni en tu contra: son %g de %d."}.
 			In(o.Lang, total.Whole-total.Max, of, total.Whole))
 	}
 	if s.Problem != "" {
