@@ -251,7 +251,7 @@ func TestTextsInData(t *testing.T) {
 // same outline and the same code.
 func TestDocuments(t *testing.T) {
 	root := loadKit(t).course.Root
-	documents := []string{"README.md", "labs/README.md", "labs/VOCABULARY.md"}
+	documents := []string{"README.md", "labs/README.md", "labs/VOCABULARY.md", "slides/README.md", "slides/MAP.md"}
 	for _, lab := range loadKit(t).course.Labs {
 		documents = append(documents, "labs/"+lab.Name+"/README.md") // its sheet
 	}

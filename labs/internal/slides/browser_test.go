@@ -4,13 +4,17 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/show"
 )
 
 var (
@@ -88,15 +92,7 @@ const look = `(() => {
 
 // TestShown looks at every slide of every deck in a browser, light and dark.
 func TestShown(t *testing.T) {
-	c := load(t)
-	p, err := openProjector(t.Context(), c)
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(p.Close)
+	c, p := startProjector(t)
 	for _, lang := range languages {
 		all, err := decks(c, lang)
 		if err != nil {
@@ -133,6 +129,112 @@ func TestShown(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// startProjector opens present and a browser, or skips the test where there is none.
+func startProjector(t *testing.T) (*course.Course, *projector) {
+	t.Helper()
+	c := load(t)
+	p, err := openProjector(t.Context(), c)
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(p.Close)
+	return c, p
+}
+
+// TestKeys goes through a deck by its keys.
+func TestKeys(t *testing.T) {
+	c, p := startProjector(t)
+	d := read(t, c, show.Spanish)[0]
+	if err := p.show(show.Spanish, d.Name); err != nil {
+		t.Fatal(err)
+	}
+	last := d.Sections[len(d.Sections)-1].ID
+	for _, step := range []struct{ key, want string }{
+		{kb.ArrowRight, d.Sections[0].ID}, {" ", d.Sections[1].ID}, {kb.ArrowLeft, d.Sections[0].ID}, {kb.End, last},
+		{kb.ArrowRight, last}, {kb.Home, "title"}, {kb.PageUp, "title"}, {"x", "title"},
+	} {
+		if err := chromedp.Do(p, chromedp.KeyEvent(step.key)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := chromedp.Run(p, chromedp.Evaluate[string](`document.querySelector("article.shown").id + " " + location.hash`))
+		if want := step.want + " #" + step.want; err != nil || got != want {
+			t.Errorf("after %q: %q, %v; want %q", step.key, got, err, want)
+		}
+	}
+	for _, want := range []bool{true, false} {
+		got, err := chromedp.Run(p, chromedp.Evaluate[bool](
+			`dispatchEvent(new KeyboardEvent("keydown", {key: "d"})); document.documentElement.classList.contains("dark")`))
+		if err != nil || got != want {
+			t.Errorf("D: dark is %v, %v", got, err)
+		}
+	}
+}
+
+// TestNotes has the speaker's window show a slide's notes, and go on with the deck.
+func TestNotes(t *testing.T) {
+	c, p := startProjector(t)
+	d := read(t, c, show.English)[0]
+	if err := p.show(show.English, d.Name); err != nil {
+		t.Fatal(err)
+	}
+	window, cancel := chromedp.NewContext(p)
+	defer cancel()
+	url := fmt.Sprintf("%s/en/%s.slide?notes#%s", p.url, d.Name, d.Sections[0].ID)
+	if err := chromedp.Do(window, chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range d.Sections[:2] {
+		if i > 0 { // the other window goes on
+			if err := chromedp.Do(p, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("show(%d)", i+1))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shown := fmt.Sprintf(`document.querySelector("#speaker div").textContent === %q`, strings.Join(s.Notes, ""))
+		if _, err := chromedp.Run(window, chromedp.Poll[bool](shown)); err != nil {
+			t.Errorf("the notes of %s: %v", s.ID, err)
+		}
+	}
+}
+
+// TestPrinted counts the sheets of a deck's PDF: one for each slide, and one for the title.
+func TestPrinted(t *testing.T) {
+	c, p := startProjector(t)
+	for _, d := range read(t, c, show.English) {
+		if !strings.Contains(d.Name, *only) {
+			continue
+		}
+		if err := p.show(show.English, d.Name); err != nil {
+			t.Fatal(err)
+		}
+		pdf, err := p.pdf()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(regexp.MustCompile(`/Type\s*/Page\b`).FindAll(pdf, -1)); n != len(d.Sections)+1 {
+			t.Errorf("%s: %d sheets for %d slides", d.Name, n, len(d.Sections)+1)
+		}
+	}
+}
+
+// TestServed has `make slides` show the notes to the speaker alone, and never let present run code.
+func TestServed(t *testing.T) {
+	c := load(t)
+	for addr, notes := range map[string]string{"": "-notes=true", "ADDR=:3999": "-notes=false", "ADDR=127.0.0.1:4000": "-notes=true"} {
+		cmd := exec.Command("make", "-n", "slides")
+		if addr != "" {
+			cmd.Args = append(cmd.Args, addr)
+		}
+		cmd.Dir = c.Root
+		out, err := cmd.Output()
+		if err != nil || !strings.Contains(string(out), " -play=false ") || !strings.Contains(string(out), notes) {
+			t.Errorf("make slides %s: %v, %s", addr, err, out)
 		}
 	}
 }
