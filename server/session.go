@@ -42,8 +42,8 @@ func (s *server) delegate(conn int, peer unix.Sockaddr) {
 	// START delegate OMIT
 	s.log.say(logAccept, accepted, c.number, c.peer, conn)
 
-	// Two small replies in a row: without this, the second waits for the first to be acknowledged,
-	// up to 40 ms (Nagle's algorithm, tcp(7)).
+	// Two small replies in a row: without this, the second waits until the first has been
+	// acknowledged, up to 40 ms (Nagle's algorithm, tcp(7)).
 	// POSIX: setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	unix.SetsockoptInt(conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 
@@ -59,7 +59,7 @@ func (s *server) delegate(conn int, peer unix.Sockaddr) {
 // START serve OMIT
 func (s *server) serve(c *client) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread() // else the thread would end here, and the next cost a clone
+	defer runtime.UnlockOSThread() // else it would end here, and the next cost a clone
 	defer s.clients.leave(c)
 	defer s.log.say(logClosed, closing, c.number)
 

@@ -58,5 +58,8 @@ func (d *deck) slide(id string) *present.Section {
 	return &d.Sections[i]
 }
 
-// quoted finds the scenarios whose recorded runs a deck shows.
-var quoted = regexp.MustCompile(`(?m)^\.code recorded/([a-z-]+)\.txt `)
+// quoted finds the scenarios whose recorded runs a deck shows: NAME, or LAB.NAME where labs share a name.
+var quoted = regexp.MustCompile(`(?m)^\.code recorded/([a-z0-9.-]+)\.txt `)
+
+// scenarioOf is how labs run names what is recorded under a name.
+func scenarioOf(recording string) string { return strings.Replace(recording, ".", "/", 1) }

@@ -150,8 +150,8 @@ func TestExcerpts(t *testing.T) {
 					case present.Code:
 						text := strings.TrimSuffix(string(e.Raw), "\n")
 						lines += strings.Count(text, "\n") + 1
-						for line := range strings.Lines(text) {
-							if n := utf8.RuneCountInString(strings.ReplaceAll(strings.TrimRight(line, "\n"), "\t", "    ")); n > 96 {
+						for _, line := range dedented(text) {
+							if n := utf8.RuneCountInString(line); n > 94 { // as many fit at 20 px
 								t.Errorf("%s#%s: a line of %d columns: %s", d.Path, s.ID, n, line)
 							}
 						}
@@ -162,7 +162,11 @@ func TestExcerpts(t *testing.T) {
 							lines -= strings.Count(text, "@@ -") // not shown
 						default:
 							match := anchored.FindStringSubmatch(e.Cmd)
-							if match == nil || match[2] != match[3] {
+							if match == nil {
+								mustBeUnmistakable(t, d, e)
+								break
+							}
+							if match[2] != match[3] {
 								t.Errorf("%s#%s: %s does not name a START and its END", d.Path, s.ID, e.Cmd)
 								break
 							}
@@ -211,6 +215,43 @@ func TestExcerpts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// freely is an excerpt between two patterns of the author's.
+var freely = regexp.MustCompile(`^\.code (\S+) /(.+)/,/(.+)/$`)
+
+// mustBeUnmistakable has the first pattern occur once in the file, and the second after it: present would
+// otherwise show another place in silence, or begin again at the top.
+func mustBeUnmistakable(t *testing.T, d *deck, e present.Code) {
+	t.Helper()
+	match := freely.FindStringSubmatch(e.Cmd)
+	if match == nil {
+		t.Errorf("%s: %s: give two patterns", d.Path, e.Cmd)
+		return
+	}
+	source, err := os.ReadFile(filepath.Join(filepath.Dir(d.Path), match[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := regexp.MustCompile("(?m)"+match[2]).FindAllIndex(source, -1)
+	if len(at) != 1 || !regexp.MustCompile("(?m)"+match[3]).Match(source[at[0][1]:]) {
+		t.Errorf("%s: %s: the first pattern occurs %d times; and the second must come after it", d.Path, e.Cmd, len(at))
+	}
+}
+
+// dedented are a text's lines as the theme shows them: without the indentation that all of them have.
+func dedented(text string) []string {
+	lines := strings.Split(strings.ReplaceAll(text, "\t", "    "), "\n")
+	depth := len(text)
+	for _, line := range lines {
+		if bare := strings.TrimLeft(line, " "); bare != "" {
+			depth = min(depth, len(line)-len(bare))
+		}
+	}
+	for i, line := range lines {
+		lines[i] = line[min(depth, len(line)):]
+	}
+	return lines
 }
 
 // inFences is what stands in a text's blocks of code.
@@ -269,8 +310,8 @@ func TestRecorded(t *testing.T) {
 		for _, path := range paths {
 			name := strings.TrimSuffix(filepath.Base(path), ".txt")
 			found = append(found, name)
-			if len(c.Find(name)) != 1 {
-				t.Errorf("%s: there is no scenario of that name", path)
+			if n := len(c.Find(scenarioOf(name))); n != 1 {
+				t.Errorf("%s: %d scenarios have that name: LAB.NAME.txt names one", path, n)
 			}
 			text, err := os.ReadFile(path)
 			if err != nil {
@@ -280,6 +321,7 @@ func TestRecorded(t *testing.T) {
 				steps[lang][name] = append(steps[lang][name], match[1])
 			}
 		}
+		slices.Sort(found)
 		if diff := cmp.Diff(quoted, found); diff != "" {
 			t.Errorf("%s: recordings (-quoted +there): `make slides-record`, or remove it\n%s", lang, diff)
 		}

@@ -20,7 +20,7 @@ var drawings = map[string]struct {
 	draw   func(d *drawing, told recorded) error
 }{
 	"architecture": {"The pair, its processes, and who looks at them | El par, sus procesos, y quién los observa", 500, drawArchitecture},
-	"tcp":          {"The life of a connection | La vida de una conexión", 560, drawTCP},
+	"tcp":          {"The life of a connection | La vida de una conexión", 580, drawTCP},
 	"stream":       {"What is sent, and what recv returns | Lo que se envía, y lo que devuelve recv", 430, drawStream},
 	"threads":      {"A thread for each client | Un hilo por cliente", 500, drawThreads},
 	"fork":         {"The descriptors before and after fork and exec | Los descriptores antes y después de fork y exec", 540, drawFork},
@@ -117,8 +117,8 @@ func drawTCP(d *drawing, _ recorded) error {
 	const client, server = 330, 830
 	d.label(client-130, 0, 260, 50, "ours", "client | cliente")
 	d.label(server-130, 0, 260, 50, "ours", "server | servidor")
-	d.line("faint", client, 50, client, 556)
-	d.line("faint", server, 50, server, 556)
+	d.line("faint", client, 50, client, 576)
+	d.line("faint", server, 50, server, 576)
 	call := func(y int, atServer bool, text string) {
 		if atServer {
 			d.say(server+24, y, "call blue", text)
@@ -146,17 +146,19 @@ func drawTCP(d *drawing, _ recorded) error {
 	d.say(server+24, 290, "green strong", "ESTABLISHED")
 	d.say(server+24, 322, "quiet", "in the queue | en la cola")
 	call(356, true, "accept → conn")
-	d.say((client+server)/2, 344, "middle quiet", "bytes, both ways | bytes, en ambos sentidos")
-	d.arrow("line", client+10, 360, server-10, 360)
-	d.arrow("line", server-10, 378, client+10, 378)
-	call(412, false, "close")
-	segment(400, true, "FIN")
-	d.say(server+24, 436, "orange strong", "CLOSE_WAIT")
-	call(468, true, "close(conn)")
-	segment(464, false, "FIN")
-	d.say(client-24, 516, "end orange strong", "TIME_WAIT")
-	d.say(client-24, 546, "end quiet", "60 s, nobody's | 60 s, de nadie")
-	segment(508, true, "ACK")
+	d.say((client+server)/2, 334, "middle quiet", "bytes, both ways | bytes, en ambos sentidos")
+	d.arrow("line", client+10, 350, server-10, 350)
+	d.arrow("line", server-10, 366, client+10, 366)
+	call(416, false, "close")
+	segment(404, true, "FIN")
+	d.say(server+24, 440, "orange strong", "CLOSE_WAIT")
+	segment(446, false, "ACK")
+	d.say(client-24, 480, "end orange strong", "FIN_WAIT2")
+	call(500, true, "close(conn)")
+	segment(488, false, "FIN")
+	d.say(client-24, 522, "end orange strong", "TIME_WAIT")
+	d.say(client-24, 552, "end quiet", "60 s, nobody's | 60 s, de nadie")
+	segment(530, true, "ACK")
 	return nil
 }
 
@@ -230,7 +232,7 @@ func drawFork(d *drawing, _ recorded) error {
 	table(0, "the server | el servidor", "ours", [][2]string{
 		{"0", "terminal"}, {"1", "terminal"}, {"2", "server.log"}, {"7", "/dev/null"}, {"8", "LISTEN :5002"}, {"11", "client 1 | cliente 1"}})
 	table(410, "after fork | después de fork", "waits", [][2]string{
-		{"0", "terminal"}, {"1", "terminal"}, {"2", "server.log"}, {"7", "/dev/null"}, {"8", "!LISTEN :5002"}, {"11", "!client 1 | !cliente 1"}})
+		{"0", "terminal"}, {"1", "terminal"}, {"2", "server.log"}, {"7", "/dev/null"}, {"8", "!LISTEN :5002"}, {"11", "!client 1 | cliente 1"}})
 	table(820, "dup2 ×3, exec", "good", [][2]string{
 		{"0", "/dev/null"}, {"1", "/dev/null"}, {"2", "/dev/null"}})
 	d.say(990, 300, "middle quiet", "7, 8, 11: close-on-exec")
@@ -325,10 +327,10 @@ func drawSignal(d *drawing, _ recorded) error {
 	d.arrow("line", 185, 360, 185, 400)
 	d.arrow("line", 465, 360, 465, 400)
 	d.arrow("line", 745, 360, 745, 400)
-	d.box(920, 60, 240, 140, "bad")
-	d.say(1040, 104, "middle strong red", "SIGKILL SIGSTOP")
-	d.say(1040, 140, "middle", "no mask, no handler | sin máscara")
-	d.say(1040, 174, "middle", "no choice | ni manejador")
+	d.box(860, 50, 300, 150, "bad")
+	d.say(1010, 96, "middle strong red", "SIGKILL SIGSTOP")
+	d.say(1010, 136, "middle", "no mask, no handler | sin máscara")
+	d.say(1010, 172, "middle", "no choice | ni manejador")
 	d.say(890, 442, "quiet call", "SigCgt")
 	return nil
 }
@@ -358,24 +360,28 @@ func drawCoalesced(d *drawing, told recorded) error {
 
 func drawStates(d *drawing, _ recorded) error {
 	d.label(0, 200, 150, 80, "ours", "fork")
-	d.label(250, 190, 220, 100, "good", "R")
-	d.say(360, 330, "middle quiet", "running, ready | en ejecución, listo")
-	d.label(250, 10, 220, 90, "waits", "S")
+	d.label(230, 190, 260, 100, "good", "")
+	d.say(360, 240, "middle state", "R")
+	d.say(360, 276, "middle quiet", "running, ready | en ejecución, listo")
+	d.label(250, 10, 220, 90, "waits", "")
+	d.say(360, 69, "middle state", "S")
 	d.say(490, 48, "quiet", "asleep in a call: recv, read, wait | dormido en una llamada: recv, read, wait")
 	d.say(490, 80, "quiet", "D: the same, and no signal wakes it | D: igual, y ninguna señal lo despierta")
-	d.label(250, 420, 220, 90, "waits", "T")
+	d.label(250, 420, 220, 90, "waits", "")
+	d.say(360, 479, "middle state", "T")
 	d.say(490, 460, "quiet", "stopped: SIGSTOP, then SIGCONT | detenido: SIGSTOP, y luego SIGCONT")
-	d.label(620, 190, 220, 100, "bad", "Z")
+	d.label(620, 190, 220, 100, "bad", "")
+	d.say(730, 254, "middle state red", "Z")
 	d.say(730, 330, "middle red strong", "dead, not collected | muerto, sin recolectar")
 	d.say(730, 362, "middle quiet", "a pid and a status | un pid y un estado")
 	d.label(980, 200, 180, 80, "paper", "gone | ya no está")
-	d.arrow("line", 150, 240, 250, 240)
+	d.arrow("line", 150, 240, 230, 240)
 	d.arrow("line", 320, 190, 320, 100)
 	d.arrow("line", 400, 100, 400, 190)
 	d.arrow("line", 280, 290, 280, 420)
 	d.arrow("line", 440, 420, 440, 290)
-	d.arrow("line", 470, 240, 620, 240)
-	d.say(545, 222, "middle call", "exit, 9")
+	d.arrow("line", 490, 240, 620, 240)
+	d.say(555, 222, "middle call", "exit, 9")
 	d.arrow("line", 840, 240, 980, 240)
 	d.say(910, 222, "middle call blue", "wait")
 	d.say(910, 272, "middle quiet", "parent | el padre")
@@ -398,10 +404,10 @@ func drawVanish(d *drawing, _ recorded) error {
 	d.arrow("wrong", client+20, 214, server-6, 240)
 	d.say((client+server)/2, 210, "middle red strong", "RST")
 	d.say(server+24, 290, "call blue", "send(reply 2) | send(respuesta 2)")
-	d.label(560, 320, 560, 60, "bad", "SIGPIPE: the process ends, for everybody | SIGPIPE: el proceso termina, para todos")
-	d.label(560, 400, 560, 60, "good", "MSG_NOSIGNAL: −1, EPIPE; one session ends | MSG_NOSIGNAL: −1, EPIPE; acaba una sesión")
+	d.label(540, 320, 612, 60, "bad", "SIGPIPE: the process ends, for everybody | SIGPIPE: el proceso termina, para todos")
+	d.label(540, 400, 612, 60, "good", "MSG_NOSIGNAL: −1, EPIPE; one session ends | MSG_NOSIGNAL: −1, EPIPE; acaba una sesión")
 	d.arrow("line", server, 296, server, 320)
-	d.say(530, 358, "end", "the default | lo predeterminado")
-	d.say(530, 438, "end", "asked for an errno | pidiendo un errno")
+	d.say(520, 358, "end", "the default | lo predeterminado")
+	d.say(520, 438, "end", "asked for an errno | pidiendo un errno")
 	return nil
 }

@@ -115,7 +115,7 @@ kernel says, and a known-bad server that has it wrong. Generated from concepts.t
 [English](MAP.md)
 
 Dónde tiene cada concepto su diapositiva, sus líneas del servidor, el escenario de un laboratorio que lo
-muestra, lo que dice el kernel, y un servidor con errores que lo hace mal. Se genera a partir de
+muestra, lo que dice el kernel, y un servidor defectuoso que lo hace mal. Se genera a partir de
 concepts.toml: ` + "`make slides-map`" + `.
 `}
 

@@ -41,13 +41,13 @@ func record(ctx context.Context, c *course.Course, only []string) error {
 			if len(only) > 0 && !slices.Contains(only, name) {
 				continue
 			}
-			run := exec.CommandContext(ctx, labs, "run", "-lang", string(lang), "-no-questions", name)
+			run := exec.CommandContext(ctx, labs, "run", "-lang", string(lang), "-no-questions", scenarioOf(name))
 			run.Dir, run.Stderr = c.Root, os.Stderr
 			out, err := run.Output()
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			told := fmt.Sprintf(about.In(lang), name, lang) + mark(string(out), lang)
+			told := fmt.Sprintf(about.In(lang), scenarioOf(name), lang) + mark(string(out), lang)
 			if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(told), 0o644); err != nil {
 				return err
 			}
@@ -91,7 +91,8 @@ var (
 var ownOutput = show.Text{EN: "the server's own output", ES: "lo que escribió el servidor"}
 
 // mark puts each step of the first story, which is the reference's, between START N OMIT and END N OMIT,
-// and where a known-bad server breaks between START BUG OMIT and END BUG OMIT. How long a step took is left
+// and where a known-bad server breaks between START BUG OMIT and END BUG OMIT, up to the kernel's first table; the
+// second stands between START BUG-2 OMIT and END BUG-2 OMIT. How long a step took is left
 // out: it would be another in each recording.
 func mark(told string, lang show.Lang) string {
 	var out bytes.Buffer
@@ -131,9 +132,9 @@ func mark(told string, lang show.Lang) string {
 				tables = 0
 			}
 		}
-		if open == bug && strings.HasPrefix(line, "    /proc") {
+		if bug != "" && strings.HasPrefix(open, bug) && strings.HasPrefix(line, "    /proc") {
 			if tables++; tables > 1 { // a slide has room for one
-				end()
+				begin(fmt.Sprintf("%s-%d", bug, tables))
 			}
 		}
 		fmt.Fprintln(&out, line)

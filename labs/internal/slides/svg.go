@@ -35,6 +35,7 @@ const style = `
 .head { fill: var(--ink, #14181f); }
 .headwrong { fill: var(--bad, #b3161b); }
 text { font: 24px system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; fill: var(--ink, #14181f); }
+.state { font-size: 44px; font-weight: 700; }
 .quiet { fill: var(--quiet, #4d5766); }
 .strong { font-weight: 700; }
 .call { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 23px; }
@@ -99,12 +100,12 @@ func (d *drawing) arrow(class string, points ...int) {
 
 // svg is the whole file.
 func (d *drawing) svg(title string) string {
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1160 %[1]d" role="img" aria-label="%[2]s">
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="-4 -4 1168 %[1]d" role="img" aria-label="%[2]s">
 <style>%[3]s</style>
 <defs>
 <marker id="%[5]s-head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="6" markerHeight="6" orient="auto-start-reverse"><path d="M0,0 L10,5 L0,10 z" class="head"/></marker>
 <marker id="%[5]s-wrong-head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="5" markerHeight="5" orient="auto-start-reverse"><path d="M0,0 L10,5 L0,10 z" class="headwrong"/></marker>
 </defs>
 %[4]s</svg>
-`, d.height, html.EscapeString(d.in(title)), style, d.body.String(), d.name)
+`, d.height+8, html.EscapeString(d.in(title)), style, d.body.String(), d.name)
 }

@@ -92,7 +92,7 @@ function source(figure) {
   const first = figure.querySelector("[num]");
   const story = path.match(/recorded\/(.+)\.txt$/);
   const caption = document.createElement("figcaption");
-  caption.textContent = story ? `make lab-${story[1]}` : kind === "patch" ? path : `${path}:${first.getAttribute("num")}`;
+  caption.textContent = story ? "make lab-" + story[1].replace(/^0*(\d+)-.*\..*/, "$1") : kind === "patch" ? path : `${path}:${first.getAttribute("num")}`;
   figure.append(caption);
   return kind;
 }
