@@ -33,6 +33,7 @@ type conn struct {
 	listen func() // begins to read, if it has not
 	flood  *flood // asks while the client does not read; nil if nothing does
 	asked  int    // how many replies that flood wants; known once the client reads
+	inode  uint64 // of the server's end, once it was seen to be held
 
 	mu    sync.Mutex
 	buf   []byte // arrived, and not yet part of a reply

@@ -30,9 +30,18 @@ func (s *Story) cmdSocket(c *call) error {
 	if err != nil {
 		return err
 	}
+	if wanted.closed && (!gone || !which.server || which.conn.inode == 0) {
+		return misuse("closed goes with gone, and after held: socket NAME@server")
+	}
 	var got *proc.TCP
+	var open []proc.Holder // descriptors of what has no line any more
 	mine := func(t proc.TCP) bool { return which.matches(t, s.port) }
 	seen := func() string {
+		if got == nil && len(open) > 0 {
+			return s.say(show.Text{
+				EN: "no such line in /proc/net/tcp, but descriptor %d of process %d is still that socket",
+				ES: "ninguna línea así en /proc/net/tcp, pero el descriptor %d del proceso %d todavía es ese socket"}, open[0].FD, open[0].PID)
+		}
 		if got == nil {
 			return s.say(show.Text{EN: "no such line in /proc/net/tcp", ES: "ninguna línea así en /proc/net/tcp"})
 		}
@@ -49,6 +58,11 @@ func (s *Story) cmdSocket(c *call) error {
 		if i := slices.IndexFunc(table, mine); i >= 0 {
 			got = &table[i]
 		}
+		if wanted.closed && got == nil {
+			tree, err := s.run.Tree()
+			open = proc.Holders(tree)[which.conn.inode]
+			return len(open) == 0, err
+		}
 		if gone || got == nil {
 			return gone && got == nil, nil
 		}
@@ -64,7 +78,11 @@ func (s *Story) cmdSocket(c *call) error {
 			(wanted.inode < 0 || got.Inode == uint64(wanted.inode))
 		if ok && wanted.held {
 			tree, err := s.run.Tree()
-			return len(proc.Holders(tree)[got.Inode]) > 0, err
+			held := len(proc.Holders(tree)[got.Inode]) > 0
+			if held && which.server {
+				which.conn.inode = got.Inode
+			}
+			return held, err
 		}
 		return ok, nil
 	})
@@ -90,6 +108,7 @@ type wanted struct {
 	address       func(proc.TCP) bool // nil: any
 	unread, inode int                 // -1: any
 	held          bool
+	closed        bool   // with gone: nor a descriptor of it
 	text          string // all of it in words
 }
 
@@ -107,6 +126,12 @@ func (s *Story) socketWanted(which end, state string, args []string) (w wanted, 
 		if name == "held" {
 			w.held = true
 			words = append(words, s.say(show.Text{EN: "held by the server", ES: "con un descriptor del servidor"}))
+			args = args[1:]
+			continue
+		}
+		if name == "closed" {
+			w.closed = true
+			words = append(words, s.say(show.Text{EN: "and no descriptor of it", ES: "y ningún descriptor suyo"}))
 			args = args[1:]
 			continue
 		}

@@ -192,17 +192,20 @@ func Vocabulary() []Command {
 		run: (*Story).cmdProc,
 	}, {
 		Name:    "socket",
-		Args:    "listener|NAME|NAME@server STATE|gone [held] [address ADDR] [unread N] [inode N]",
+		Args:    "listener|NAME|NAME@server STATE|gone [held|closed] [address ADDR] [unread N] [inode N]",
 		Summary: show.Text{EN: "waits until the kernel's table shows a socket so", ES: "espera a que la tabla del kernel muestre así un socket"},
 		Detail: show.Text{
 			EN: "From /proc/net/tcp: the listening socket, a client's end of a connection, or the " +
 				"server's end of it, in a TCP state, with N bytes unread (of the listener: connections " +
 				"not yet accepted), or with this inode. held: a descriptor of the server refers to it; until " +
-				"accept, none does. Sets $INODE. gone: the table has no such line.",
+				"accept, none does. Sets $INODE. gone: the table has no such line. A reset takes the line " +
+				"away before the server has noticed; gone closed, of an end that was held: nor has it the " +
+				"descriptor any more.",
 			ES: "De /proc/net/tcp: el socket de escucha, el extremo del cliente o el del servidor, en un " +
 				"estado de TCP, con N bytes sin leer (en listener: conexiones aún no aceptadas), o con ese " +
 				"inodo. held: un descriptor del servidor se refiere a él; antes de accept, ninguno. Define " +
-				"$INODE. gone: la tabla no tiene esa línea."},
+				"$INODE. gone: la tabla no tiene esa línea. Un RST quita la línea antes de que el servidor lo " +
+				"note; gone closed, de un extremo que tuvo held: tampoco tiene ya el descriptor."},
 		run: (*Story).cmdSocket,
 	}, {
 		Name:    "signal",
