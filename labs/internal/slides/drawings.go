@@ -207,7 +207,7 @@ func drawThreads(d *drawing, _ recorded) error {
 	d.say(295, 192, "middle quiet", "fd 11")
 	d.say(295, 288, "middle quiet", "fd 12")
 	d.say(295, 384, "middle quiet", "fd 13")
-	d.say(560, 472, "middle quiet", "shared: code, data, heap, descriptors | compartido: código, datos, heap, fds")
+	d.say(560, 472, "middle quiet", "shared: code, data, heap, descriptors | compartido: código, datos, heap, descriptores")
 	d.say(820, 110, "quiet", "never waits for a client | nunca espera a un cliente")
 	d.say(820, 214, "call", "/proc/PID/task/11")
 	d.say(820, 310, "call", "/proc/PID/task/12")
@@ -407,7 +407,7 @@ func drawVanish(d *drawing, _ recorded) error {
 	d.label(540, 320, 612, 60, "bad", "SIGPIPE: the process ends, for everybody | SIGPIPE: el proceso termina, para todos")
 	d.label(540, 400, 612, 60, "good", "MSG_NOSIGNAL: −1, EPIPE; one session ends | MSG_NOSIGNAL: −1, EPIPE; acaba una sesión")
 	d.arrow("line", server, 296, server, 320)
-	d.say(520, 358, "end", "the default | lo predeterminado")
-	d.say(520, 438, "end", "asked for an errno | pidiendo un errno")
+	d.say(520, 358, "end", "the default | por omisión")
+	d.say(520, 438, "end", "asked for an errno | si se pide un errno")
 	return nil
 }
