@@ -1,0 +1,97 @@
+package classroom
+
+import (
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// An entry is a line of the log: a JSON object.
+type entry struct {
+	Time    time.Time `json:"time"`
+	Event   string    `json:"event"` // begin; intent, before a START or STOP is done; request, with what came of it; end
+	Peer    string    `json:"peer,omitempty"`
+	Student string    `json:"student,omitempty"`
+	Request string    `json:"request,omitempty"` // without the class's code
+	Outcome string    `json:"outcome,omitempty"` // ok, error, refused: by the policy
+	PID     int       `json:"pid,omitempty"`     // of START and STOP
+	Reply   string    `json:"reply,omitempty"`   // its first line
+}
+
+// An audit is the log: a file that is only ever appended to. Each entry is one write: that of what a START or
+// STOP is about to do before it is done, and that of the outcome before the reply is sent. So a server that
+// crashes loses none, and at most leaves the last line unended. Against a crash of
+// the machine, the file is synchronised (fsync(2)) once a second while there is something new.
+type audit struct {
+	mu    sync.Mutex
+	fd    int
+	dirty bool
+	stop  chan struct{}
+	done  sync.WaitGroup
+}
+
+func openAudit(path string) (*audit, error) {
+	// POSIX: int fd = open(path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, os.NewSyscallError("open", err)
+	}
+	a := &audit{fd: fd, stop: make(chan struct{})}
+	a.done.Go(a.syncing)
+	return a, nil
+}
+
+// write appends an entry.
+func (a *audit) write(e entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.dirty = true
+	n, err := unix.Write(a.fd, line)
+	for err == unix.EINTR {
+		n, err = unix.Write(a.fd, line)
+	}
+	if err == nil && n < len(line) {
+		err = unix.ENOSPC // the disk is full, and the entry is not whole
+	}
+	return err
+}
+
+func (a *audit) syncing() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			a.sync()
+		case <-a.stop:
+			return
+		}
+	}
+}
+
+func (a *audit) sync() error {
+	a.mu.Lock()
+	dirty := a.dirty
+	a.dirty = false
+	a.mu.Unlock()
+	if !dirty {
+		return nil
+	}
+	return unix.Fsync(a.fd) // without the lock: it may take long
+}
+
+func (a *audit) close() error {
+	close(a.stop)
+	a.done.Wait()
+	err := a.sync()
+	unix.Close(a.fd) // the only copy
+	return err
+}

@@ -1,0 +1,196 @@
+package classroom
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/server/protocol"
+)
+
+// resolve finds each program of a list along PATH: once, when the class begins.
+func resolve(names []string) (map[string]string, error) {
+	paths := make(map[string]string)
+	for _, name := range names {
+		if name == "" || strings.ContainsAny(name, "/ \t") {
+			return nil, refuse(badProgram, protocol.Quote(name))
+		}
+		for _, dir := range filepath.SplitList(searched) {
+			path := filepath.Join(dir, name)
+			var st unix.Stat_t
+			if unix.Stat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || unix.Access(path, unix.X_OK) != nil {
+				continue
+			}
+			if st.Mode&(unix.S_ISUID|unix.S_ISGID) != 0 {
+				return nil, refuse(setuidProgram, path)
+			}
+			paths[name] = path
+			break
+		}
+		if paths[name] == "" {
+			return nil, refuse(noProgram, name, searched)
+		}
+	}
+	return paths, nil
+}
+
+// searched is where the programs of the list are looked for: not in the instructor's own PATH.
+const searched = "/usr/local/bin:/usr/bin:/bin"
+
+// A credential is a user to run as.
+type credential struct{ UID, GID uint32 }
+
+// lookUp finds the user whom students' programs run as. A server that is not root runs them as its own.
+func lookUp(name string) (*credential, error) {
+	if unix.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return nil, refuse(noUser, name)
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32) // on Linux they are numbers
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	if uid == 0 {
+		return nil, refuse(rootUser, name)
+	}
+	return &credential{uint32(uid), uint32(gid)}, nil
+}
+
+// Confined is the name, argv[0], under which the server's program makes a student's program of itself: see
+// Confine.
+const Confined = "posixlab-confined"
+
+// ForkExec is syscall.ForkExec for what a class starts, which must be on its list. POSIX would set limits and the user between fork
+// and exec. Go has nothing there; so the child is the server's own program at first, which does that and
+// then becomes the student's. If it cannot, it says why on a pipe that a successful exec closes.
+//
+//	POSIX: if (fork() == 0) {
+//	POSIX:     setrlimit(RLIMIT_CPU, &limit); …; setgroups(0, NULL); setgid(gid); setuid(uid);
+//	POSIX:     execve(path, argv, envp);
+//	POSIX:     write(pipe, &errno, sizeof errno); _exit(127);
+//	POSIX: }
+//
+// The caller holds the lock that keeps the reaper from a child whose exec failed.
+func (c *Class) ForkExec(argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+	orders, err := json.Marshal(confinement{c.allow[argv[0]], c.as, c.rlimits()})
+	if err != nil {
+		return 0, err
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+		return 0, err
+	}
+	defer unix.Close(p[0]) // the read end
+	own := *attr
+	own.Env = []string{"PATH=" + searched, "HOME=/", "LANG=C.UTF-8"}
+	own.Dir = "/"
+	own.Files = append(slices.Clone(attr.Files), uintptr(p[1])) // descriptor 3, after the three of every child
+	pid, err = syscall.ForkExec("/proc/self/exe", append([]string{Confined, string(orders)}, argv...), &own)
+	unix.Close(p[1]) // our copy of the write end: the child has its own
+	if err != nil {
+		return 0, err
+	}
+	var errno [4]byte
+	n, err := unix.Read(p[0], errno[:])
+	for err == unix.EINTR {
+		n, err = unix.Read(p[0], errno[:])
+	}
+	if n == 0 && err == nil {
+		return pid, nil // exec closed the pipe
+	}
+	unix.Wait4(pid, nil, 0, nil) // it ends by itself
+	if n == len(errno) {
+		err = unix.Errno(binary.NativeEndian.Uint32(errno[:]))
+	}
+	return 0, err
+}
+
+// A confinement is what the child is to do to itself.
+type confinement struct {
+	Path   string
+	As     *credential
+	Limits map[int]uint64 // by resource
+}
+
+// rlimits are the limits of each process (setrlimit(2)).
+func (c *Class) rlimits() map[int]uint64 {
+	l := c.opt.Limits
+	limits := map[int]uint64{
+		unix.RLIMIT_CPU: uint64(l.CPU.Seconds()), unix.RLIMIT_AS: l.Memory, unix.RLIMIT_FSIZE: l.File,
+		unix.RLIMIT_NOFILE: l.Descriptors, unix.RLIMIT_CORE: 0,
+	}
+	if c.as != nil { // of the server's own user it would count the instructor's processes too
+		limits[unix.RLIMIT_NPROC] = l.Threads
+	}
+	return limits
+}
+
+// Confine is the child's side of ForkExec: args are the orders and argv. It never returns.
+func Confine(args []string) {
+	const pipe = 3
+	unix.CloseOnExec(pipe)
+	fail := func(err error) {
+		errno, _ := errors.AsType[unix.Errno](err)
+		unix.Write(pipe, binary.NativeEndian.AppendUint32(nil, uint32(cmp.Or(errno, unix.EINVAL))))
+		os.Exit(127)
+	}
+	var orders confinement
+	if len(args) < 2 {
+		fail(unix.EINVAL)
+	}
+	if err := json.Unmarshal([]byte(args[0]), &orders); err != nil {
+		fail(err)
+	}
+	path, err := unix.BytePtrFromString(orders.Path)
+	if err != nil {
+		fail(err)
+	}
+	argv, err := syscall.SlicePtrFromStrings(args[1:])
+	if err != nil {
+		fail(err)
+	}
+	envp, err := syscall.SlicePtrFromStrings(os.Environ())
+	if err != nil {
+		fail(err)
+	}
+	if as := orders.As; as != nil {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(as.GID)), syscall.Setuid(int(as.UID))); err != nil {
+			fail(err)
+		}
+	}
+	// No set-user-ID program gives it another's power (prctl(2)).
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		fail(err)
+	}
+	for which, most := range orders.Limits {
+		var had unix.Rlimit
+		if err := unix.Getrlimit(which, &had); err != nil {
+			fail(err)
+		}
+		most = min(most, had.Max) // only root may raise it
+		if err := unix.Setrlimit(which, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+			fail(err)
+		}
+	}
+	// From here on Go's own memory may be more than the limit: nothing may be allocated.
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])),
+		uintptr(unsafe.Pointer(&envp[0])))
+	binary.NativeEndian.PutUint32(said[:], uint32(errno))
+	unix.RawSyscall(unix.SYS_WRITE, pipe, uintptr(unsafe.Pointer(&said)), uintptr(len(said)))
+	unix.RawSyscall(unix.SYS_EXIT_GROUP, 127, 0, 0)
+}
+
+// said is exec's errno, on its way to the server.
+var said [4]byte

@@ -1,0 +1,117 @@
+package classroom
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// A root is a process that START made. Its pid alone could be another one's later.
+type root struct {
+	pid   int
+	began uint64 // since the machine was started, in clock ticks: starttime of proc_pid_stat(5)
+}
+
+// A tree is what descends from the server at one moment. The server is a subreaper (prctl(2)), so that an
+// orphan stays in it: it becomes the server's own child.
+type tree struct {
+	class *Class
+	of    map[int]stat // by pid: the whole machine
+	roots map[int]*student
+}
+
+// A stat is what /proc/PID/stat says of a process.
+type stat struct {
+	parent int
+	dead   bool // a zombie
+	began  uint64
+}
+
+// processes looks at the machine's processes, and forgets the roots that have gone.
+func (c *Class) processes() (*tree, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() // the only copy
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{class: c, of: make(map[int]stat), roots: make(map[int]*student)}
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			if st, err := readStat(pid); err == nil { // else it has gone
+				t.of[pid] = st
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r, s := range c.roots {
+		if st, there := t.of[r.pid]; there && st.began == r.began {
+			t.roots[r.pid] = s
+		} else if _, err := readStat(r.pid); err != nil { // not only younger than the look around
+			delete(c.roots, r)
+		}
+	}
+	return t, nil
+}
+
+// root climbs from a process to the child of the server that it descends from. There is none if it does not
+// descend from the server.
+func (t *tree) root(pid int) (child int, found bool) {
+	for range len(t.of) { // a pid that is used anew meanwhile could make a circle
+		st, there := t.of[pid]
+		if !there {
+			return 0, false
+		}
+		if st.parent == t.class.server {
+			return pid, true
+		}
+		pid = st.parent
+	}
+	return 0, false
+}
+
+// owner tells whose a process is: of the student who started what it descends from; of nobody, if that has
+// ended; and not the class's at all, if it does not descend from the server, or is the ps of a LIST.
+func (t *tree) owner(pid int) (s *student, ours bool) {
+	child, found := t.root(pid)
+	if !found {
+		return nil, false
+	}
+	if s, started := t.roots[child]; started {
+		return s, true
+	}
+	return nil, !t.class.forked(child)
+}
+
+// living are the processes of a student, or of the whole class if she is nil, that have not ended.
+func (t *tree) living(of *student) (pids []int) {
+	for pid, st := range t.of {
+		if owner, ours := t.owner(pid); ours && !st.dead && (of == nil || owner == of) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// readStat reads the fields after the program's name, which may hold anything: up to the last bracket.
+func readStat(pid int) (st stat, err error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return st, err
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 20 {
+		return st, os.ErrInvalid
+	}
+	st.dead = fields[0] == "Z"
+	if st.parent, err = strconv.Atoi(fields[1]); err != nil {
+		return st, err
+	}
+	st.began, err = strconv.ParseUint(fields[19], 10, 64)
+	return st, err
+}
