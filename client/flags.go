@@ -21,6 +21,7 @@ type options struct {
 	host        string
 	port        int
 	lang        protocol.Lang
+	name, code  string // what a class wants to know first
 	interactive bool
 	requests    *requests // of a batch
 }
@@ -34,6 +35,8 @@ func parseFlags(args []string) options {
 	flags.SetOutput(io.Discard) // the flag package speaks English only
 	flags.Func("c", "", func(s string) error { given = append(given, s); return nil })
 	flags.StringVar((*string)(&opt.lang), "lang", string(opt.lang), "")
+	flags.StringVar(&opt.name, "name", "", "")
+	flags.StringVar(&opt.code, "code", "", "")
 	flags.BoolFunc("version", "", func(string) error { showVersion = true; return nil })
 
 	err := flags.Parse(args)
@@ -72,6 +75,13 @@ func parseFlags(args []string) options {
 		if strings.Contains(request, "\n") {
 			opt.wrongUse(say.TwoLines, protocol.Quote(request))
 		}
+	}
+
+	switch {
+	case (opt.name == "") != (opt.code == ""):
+		opt.wrongUse(say.NameAndCode)
+	case strings.ContainsAny(opt.name, "\r\n") || strings.ContainsAny(opt.code, " \t\r\n"):
+		opt.wrongUse(say.BadHello)
 	}
 
 	switch {

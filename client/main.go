@@ -1,7 +1,7 @@
 // Client talks to the lecture's remote process manager: it sends requests, a line each, and
 // prints the replies.
 //
-//	client [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
+//	client [-name NAME -code CODE] [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
 //
 //	$ client -c 'START sleep 60' -c LIST
 //
@@ -26,6 +26,9 @@ func main() {
 	out := &replies{screen: newScreen(os.Stdout)}
 
 	fd, peer, err := dial(opt.host, opt.port)
+	if err == nil && opt.name != "" {
+		err = send(fd, "HELLO "+opt.name+" "+opt.code+"\n")
+	}
 	if err == nil {
 		if opt.interactive {
 			err = interactive(fd, peer, opt.lang, out)

@@ -15,10 +15,11 @@ var say = struct {
 	Usage, Help                                                     protocol.Message
 	BadLang, BadOption, ExtraArgument, NoHost, BadAddress, TwoLines protocol.Message
 	NoName, Refused, NoConnection, Lost, Closed                     protocol.Message
-	LeftOut, LocalFailure                                           protocol.Message
+	LeftOut, LocalFailure, NameAndCode, BadHello                    protocol.Message
 }{
 	Usage: protocol.Message{
-		EN: `usage: client [-c REQUEST]… [-lang en|es] [-version] [HOST[:PORT]]
+		EN: `usage: client [-name NAME -code CODE] [-c REQUEST]… [-lang en|es] [-version]
+              [HOST[:PORT]]
 
 Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless
 given.
@@ -26,6 +27,8 @@ given.
   -c REQUEST    send this request; repeat -c for more. Without -c, requests are
                 typed at a prompt, or read from standard input when it is not a
                 terminal
+  -name NAME    join a class: the name that it will show,
+  -code CODE    and the code that its projector shows
   -lang en|es   the language; else that of the environment
   -version      print the version and end
 
@@ -33,7 +36,8 @@ Requests: LIST, START cmd arg…, STOP pid, EXIT. With none left, EXIT is sent.
 Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or
 it was lost.
 `,
-		ES: `uso: client [-c PETICIÓN]… [-lang en|es] [-version] [HOST[:PUERTO]]
+		ES: `uso: client [-name NOMBRE -code CÓDIGO] [-c PETICIÓN]… [-lang en|es] [-version]
+            [HOST[:PUERTO]]
 
 Habla con el servidor en HOST, 127.0.0.1 si no se indica, por el puerto TCP
 5002 si no se indica.
@@ -41,6 +45,8 @@ Habla con el servidor en HOST, 127.0.0.1 si no se indica, por el puerto TCP
   -c PETICIÓN   envía esta petición; repite -c para enviar más. Sin -c, las
                 peticiones se escriben en el prompt, o se leen de la entrada
                 estándar si no es una terminal
+  -name NOMBRE  entra a una clase: el nombre que mostrará,
+  -code CÓDIGO  y el código que muestra su proyector
   -lang en|es   el idioma; si no, el del entorno
   -version      muestra la versión y termina
 
@@ -80,6 +86,12 @@ Estado de salida: 0; 1 si una respuesta empezó con "Error"; 2 uso incorrecto;
 	TwoLines: protocol.Message{
 		EN: "-c %s: a request is one line: give each its own -c",
 		ES: "-c %s: una petición es una sola línea: usa un -c para cada una"},
+	NameAndCode: protocol.Message{
+		EN: "-name and -code go together: a class wants both",
+		ES: "-name y -code van juntos: una clase pide los dos"},
+	BadHello: protocol.Message{
+		EN: "-name and -code: a name is one line, and a code one word",
+		ES: "-name y -code: el nombre es una sola línea, y el código una sola palabra"},
 
 	NoName: protocol.Message{
 		EN: "getaddrinfo %s: no IPv4 address found: check the name, or give the address",

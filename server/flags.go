@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"posixlab/server/classroom"
 	"posixlab/server/protocol"
 )
 
@@ -21,6 +23,7 @@ type options struct {
 	lang       protocol.Lang
 	maxClients int
 	open       bool // serve peers on other machines too
+	class      classroom.Options
 }
 
 // parseFlags reads the command line. Wrong use is explained and ends the program with status 2.
@@ -33,6 +36,8 @@ func parseFlags(args []string) options {
 	flags.IntVar(&opt.maxClients, "max-clients", 512, "")
 	flags.BoolVar(&opt.open, "open", false, "")
 	showVersion := flags.Bool("version", false, "")
+	opt.class.Limits = classroom.Usual
+	allow := classFlags(flags, &opt.class)
 
 	err := flags.Parse(args)
 	switch {
@@ -48,9 +53,15 @@ func parseFlags(args []string) options {
 		wrongUse(opt.lang, noArguments.In(opt.lang, protocol.Quote(flags.Arg(0))))
 	case opt.lang != protocol.English && opt.lang != protocol.Spanish:
 		wrongUse(opt.lang, badLang.In(opt.lang, protocol.Quote(string(opt.lang))))
+	case opt.class.Code != "" && opt.open:
+		wrongUse(opt.lang, classAndOpen.In(opt.lang))
+	case !goodCode(opt.class.Code):
+		wrongUse(opt.lang, badCode.In(opt.lang, protocol.Quote(opt.class.Code)))
 	case opt.maxClients < 1 || opt.maxClients > mostClients:
 		wrongUse(opt.lang, badMaxClients.In(opt.lang, opt.maxClients, mostClients))
 	}
+	opt.class.Allow = strings.Split(*allow, ",")
+	opt.class.Lang = opt.lang
 	return opt
 }
 

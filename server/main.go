@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"posixlab/server/classroom"
 	"posixlab/server/protocol"
 )
 
@@ -27,6 +28,9 @@ type server struct {
 	null     int // a descriptor of /dev/null: what children read from and write to
 	clients  clients
 	children children
+
+	accept func(fd int)     // acceptClients, or acceptStudents
+	class  *classroom.Class // the policy of a class; nil: there is none
 }
 
 // START main OMIT
@@ -37,7 +41,7 @@ func main() {
 
 	fd := s.listen()
 	go s.shutDownOn(signals, fd)
-	s.acceptClients(fd) // returns once the listening socket is shut down
+	s.accept(fd) // returns once the listening socket is shut down
 
 	s.end()
 }
@@ -54,6 +58,7 @@ func newServer(opt options) *server {
 	time.AfterFunc(0, func() {})
 
 	s := &server{options: opt, log: newLog(os.Stderr, opt.lang)}
+	s.accept = s.acceptClients
 	s.clients.joined = make(map[*client]bool)
 	s.clients.left = make(chan struct{}, 1)
 	s.children.living = make(map[int]*child)
@@ -62,6 +67,9 @@ func newServer(opt options) *server {
 	}
 	if s.open {
 		s.log.say(logWarn, openToAll)
+	}
+	if s.options.class.Code != "" {
+		s.openClass()
 	}
 	return s
 }
@@ -114,6 +122,9 @@ func (s *server) end() {
 		s.log.say(logWarn, endedNot, left)
 	}
 	s.log.say(logEnd, endedAll, len(dying)-left)
+	if s.class != nil {
+		s.closeClass()
+	}
 	os.Exit(0)
 }
 

@@ -130,6 +130,8 @@ func testOtherMachine(t *testing.T) {
 	}
 	s.awaitLog(`  accept   client 1 from ` + there + `:\d+, `)
 	c.exit()
+
+	testClassFrom(t, other.Process.Pid)
 }
 
 func ip(command string) error {

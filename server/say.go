@@ -6,6 +6,7 @@ import "posixlab/server/protocol"
 
 var usage = protocol.Message{
 	EN: `usage: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
+       server -class CODE [-allow LIST] [-user NAME] [-own] [-all] [-for TIME]
 
   -port N         the TCP port, 5002 unless given; 0 lets the kernel choose
   -lang en|es     the language of replies and log; else that of the environment
@@ -13,8 +14,20 @@ var usage = protocol.Message{
   -open           serve other machines too: any of them can then run any
                   program here
   -version        print the version and end
+
+a class on a LAN:
+  -class CODE     serve whoever says HELLO name CODE, and nobody else, by the
+                  class's rules; -class new makes up a code
+  -allow LIST     the programs that START runs: sleep,yes,…
+  -user NAME      whom they run as if the server is root: nobody unless given
+  -own            STOP ends only a student's own processes, not the class's
+  -all            LIST shows every process of this machine
+  -for DURATION   how long the class lasts: 90m; else until Ctrl-C
+  -audit FILE     where every request and its outcome is written; class.jsonl
+                  unless given; labs audit FILE reads it
 `,
 	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
+     server -class CÓDIGO [-allow LISTA] [-user NOMBRE] [-own] [-all] [-for TIEMPO]
 
   -port N         el puerto TCP, 5002 si no se indica; con 0 lo elige el kernel
   -lang en|es     el idioma de respuestas y bitácora; si no, el del entorno
@@ -23,6 +36,18 @@ var usage = protocol.Message{
   -open           atiende también a otras máquinas: cualquiera de ellas podrá
                   ejecutar aquí cualquier programa
   -version        muestra la versión y termina
+
+una clase en una LAN:
+  -class CÓDIGO   atiende a quien diga HELLO nombre CÓDIGO, y a nadie más, con
+                  las reglas de la clase; -class new inventa un código
+  -allow LISTA    los programas que START ejecuta: sleep,yes,…
+  -user NOMBRE    como quién se ejecutan si el servidor es root: nobody si no
+                  se indica
+  -own            STOP solo termina los procesos propios, no los de la clase
+  -all            LIST muestra todos los procesos de esta máquina
+  -for DURACIÓN   cuánto dura la clase: 90m; si no, hasta Ctrl-C
+  -audit ARCHIVO  dónde se escribe cada petición y su resultado; class.jsonl si
+                  no se indica; labs audit ARCHIVO lo lee
 `}
 
 // Wrong use.
@@ -107,4 +132,26 @@ var (
 	endedAll = protocol.Message{
 		EN: "children ended: %d",
 		ES: "hijos terminados: %d"}
+)
+
+// A class.
+var (
+	classAndOpen = protocol.Message{
+		EN: "-class and -open: a class has rules, and -open has none: choose one of the two",
+		ES: "-class y -open: una clase tiene reglas, y -open ninguna: elige una de las dos"}
+	badCode = protocol.Message{
+		EN: "-class %s: a code is 4 to 64 letters and digits, without spaces",
+		ES: "-class %s: un código tiene de 4 a 64 letras y dígitos, sin espacios"}
+	classOpens = protocol.Message{
+		EN: "the code is %s; students say: client -name NAME -code %s %s",
+		ES: "el código es %s; tu grupo escribe: client -name NOMBRE -code %s %s"}
+	classRuns = protocol.Message{
+		EN: "START runs %s, as %s",
+		ES: "START ejecuta %s, como %s"}
+	classEnds = protocol.Message{
+		EN: "students: %d; connections: %d; requests: %d; started: %d; stopped: %d; refused: %d; wrong codes: %d",
+		ES: "estudiantes: %d; conexiones: %d; peticiones: %d; iniciados: %d; detenidos: %d; rechazadas: %d; códigos incorrectos: %d"}
+	sameUser = protocol.Message{
+		EN: "the server's own user, since it is not root",
+		ES: "el usuario del propio servidor, que no es root"}
 )

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"flag"
+	"net"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"posixlab/server/classroom"
+	"posixlab/server/protocol"
+)
+
+// A child of a class is this program at first, until it has confined itself.
+func init() {
+	if len(os.Args) > 0 && os.Args[0] == classroom.Confined {
+		classroom.Confine(os.Args[1:])
+	}
+}
+
+// classFlags are the options of a class. The list of programs is split once all is read.
+func classFlags(flags *flag.FlagSet, opt *classroom.Options) (allow *string) {
+	flags.StringVar(&opt.Code, "class", "", "")
+	flags.StringVar(&opt.User, "user", "nobody", "")
+	flags.BoolVar(&opt.Own, "own", false, "")
+	flags.BoolVar(&opt.All, "all", false, "")
+	flags.DurationVar(&opt.Lasting, "for", 0, "")
+	flags.StringVar(&opt.Audit, "audit", "class.jsonl", "")
+	return flags.String("allow", strings.Join(classroom.Harmless, ","), "")
+}
+
+var code = regexp.MustCompile(`^[A-Za-z0-9]{4,64}$`)
+
+// goodCode reports whether a code can be said in one word. None is no class; "new" is to be made up.
+func goodCode(s string) bool { return s == "" || s == "new" || code.MatchString(s) }
+
+// openClass puts the class's policy before the verbs, and shows the code.
+func (s *server) openClass() {
+	opt := s.options.class
+	if opt.Code == "new" {
+		opt.Code = classroom.NewCode()
+	}
+	class, err := classroom.Open(opt, s.children.forked)
+	if err != nil {
+		s.cannotStart(err)
+	}
+	s.class, s.accept = class, s.acceptStudents
+	as := opt.User
+	if os.Geteuid() != 0 {
+		as = sameUser.In(s.lang)
+	}
+	s.log.say(logListen, classOpens, opt.Code, opt.Code, lanAddress())
+	s.log.say(logListen, classRuns, strings.Join(class.Allowed(), " "), as)
+	if opt.Lasting > 0 {
+		time.AfterFunc(opt.Lasting, func() { unix.Kill(os.Getpid(), unix.SIGTERM) }) // as if the instructor had ended it
+	}
+}
+
+// closeClass ends what is left of the class's processes, orphans too, and tells what there was.
+func (s *server) closeClass() {
+	sum, err := s.class.Close()
+	if err != nil {
+		s.log.say(logFailed, protocol.Message{EN: "%v", ES: "%v"}, err)
+	}
+	s.log.say(logEnd, classEnds, sum.Students, sum.Connections, sum.Requests, sum.Started, sum.Stopped, sum.Refused, sum.WrongCodes)
+}
+
+// lanAddress is this machine's address on the LAN, as far as it has one: no packet is sent to find out.
+func lanAddress() string {
+	conn, err := net.Dial("udp4", "198.51.100.1:9") // nobody's address (RFC 5737): only the route to it counts
+	if err != nil {
+		return "127.0.0.1"
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
+// acceptStudents is acceptClients for a class: peers of any machine, and the policy before each verb.
+func (s *server) acceptStudents(fd int) {
+	for {
+		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			c := s.clients.join(conn, address(peer), s.maxClients)
+			if c == nil {
+				s.log.say(logFailed, refusedFull, address(peer))
+				go s.refuse(conn, protocol.Refuse(protocol.TooManyClients, s.maxClients))
+				continue
+			}
+			s.log.say(logAccept, accepted, c.number, c.peer, conn)
+			go s.teach(c)
+		case unix.EINVAL: // shut down
+			unix.Close(fd) // the only copy: no child has one
+			return
+		case unix.EINTR, unix.ECONNABORTED:
+		default: // no descriptor, or no memory: until a client leaves
+			s.log.say(logFailed, callFailed, "accept", err)
+			select {
+			case <-s.clients.left:
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+// teach is serve for a class: the policy decides about each request, and runs it.
+func (s *server) teach(c *client) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer s.clients.leave(c)
+	defer s.log.say(logClosed, closing, c.number)
+	guest, err := s.class.Guest(c.peer)
+	if err != nil {
+		send(c.conn, protocol.ErrorReply(s.lang, err))
+		return
+	}
+	defer guest.Leave()
+	unix.SetsockoptInt(c.conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	unix.SetsockoptTimeval(c.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}) // to say HELLO
+
+	requests := requests{conn: c.conn}
+	for {
+		line, err := requests.next()
+		if err == errClosed {
+			return
+		}
+		reply, exit := "", false
+		if err != nil {
+			reply = protocol.ErrorReply(s.lang, err)
+		} else if reply, exit = guest.Answer(line, classVerbs{s, c}); guest.Joined() {
+			unix.SetsockoptTimeval(c.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{}) // now she may think
+		}
+		if strings.HasPrefix(reply, "Error") {
+			s.log.say(logFailed, answered, c.number, reply)
+		}
+		if send(c.conn, reply) != nil || exit {
+			return
+		}
+	}
+}
+
+// classVerbs are the verbs as the policy calls them.
+type classVerbs struct {
+	*server
+	client *client
+}
+
+func (v classVerbs) List() (string, error) { return v.list(v.client) }
+
+// Start is spawn for a class: what it starts confines itself.
+func (v classVerbs) Start(argv []string) (pid int, reply string, err error) {
+	v.children.mu.Lock() // held across fork and record: see reap
+	defer v.children.mu.Unlock()
+	if v.children.ending {
+		return 0, "", protocol.Refuse(protocol.ShuttingDown)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
+	null := uintptr(v.null)
+	pid, err = v.class.ForkExec(argv, &syscall.ProcAttr{
+		Files: []uintptr{null, null, null},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return 0, "", explainExec(argv[0], err)
+	}
+	v.children.living[pid] = &child{pid: pid, name: argv[0], ended: make(chan struct{})}
+	v.log.say(logFork, born, pid, printable(strings.Join(argv, " ")))
+	return pid, protocol.Started.In(v.lang, printable(argv[0]), pid) + "\n", nil
+}
+
+func (v classVerbs) Stopped(pid int) string { return protocol.Stopped.In(v.lang, pid) + "\n" }
+
+// forked reports whether a process is one that the server forked, and has not collected.
+func (cs *children) forked(pid int) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.living[pid] != nil
+}
