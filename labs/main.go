@@ -9,6 +9,7 @@
 //	labs selfcheck [-count N]
 //	labs report [-detail full|hint|none] [-formats NAME,…] DIR
 //	labs pack [-labs LAB,…] [-hidden DIR] gradescope|autolab FILE
+//	labs audit [-student NAME] FILE
 //	labs vocabulary
 //
 // Exit status: 0 all passed, 1 some failed, 2 wrong use, 3 the kit or the machine failed, 130
@@ -53,6 +54,7 @@ var commands = []command{
 	{"report", reportClass},
 	{"selfcheck", selfcheck},
 	{"pack", pack},
+	{"audit", audit},
 	{"vocabulary", vocabulary},
 }
 
@@ -121,6 +123,8 @@ var usage = show.Text{
   report DIR               write a class's reports anew, from its results
   selfcheck [-count N]     whether verdicts can be relied on, on this machine
   pack SYSTEM FILE         this grader as a .zip for gradescope or autolab
+  audit [-student NAME] FILE
+                           what was asked of a class's server, by whom
   vocabulary [-markdown]   the commands that scripts can use
 
 LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
@@ -168,6 +172,8 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   report CARPETA           vuelve a escribir los informes de un grupo
   selfcheck [-count N]     si los veredictos son de fiar en esta máquina
   pack SISTEMA ARCHIVO     este evaluador en un .zip para gradescope o autolab
+  audit [-student NOMBRE] ARCHIVO
+                           qué se pidió al servidor de una clase, y quién
   vocabulary [-markdown]   los comandos que pueden usar los guiones
 
 LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).

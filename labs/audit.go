@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"posixlab/labs/internal/grade"
+	"posixlab/labs/internal/show"
+)
+
+// An auditEntry is a line of the log that a class's server writes.
+type auditEntry struct {
+	Time    time.Time
+	Event   string // begin; intent, before something is done; request, with what came of it; end
+	Peer    string
+	Student string
+	Request string
+	Outcome string // ok, error, refused
+	PID     int
+	Reply   string
+}
+
+// audit tells what was asked of a class's server: a line for each request, and the sums of each student.
+func audit(_ context.Context, a *app, args []string) int {
+	student := ""
+	rest, status := a.options(args, func(f *flag.FlagSet) { f.StringVar(&student, "student", "", "") })
+	if status >= 0 {
+		return status
+	}
+	if len(rest) != 1 {
+		return a.wrongUse(a.say(show.Text{EN: "name the log of a class: server -audit FILE", ES: "nombra la bitácora de una clase: server -audit ARCHIVO"}))
+	}
+	file, err := os.Open(rest[0])
+	if err != nil {
+		return a.infra(err)
+	}
+	defer file.Close()
+	entries, torn, err := readAudit(file)
+	if err != nil {
+		return a.infra(fmt.Errorf("%s: %w", rest[0], err))
+	}
+	type sum struct{ requests, refused int }
+	sums := make(map[string]*sum)
+	pending := make(map[string]auditEntry) // intents without an outcome, by peer
+	for _, e := range entries {
+		switch e.Event {
+		case "intent":
+			pending[e.Peer] = e
+			continue
+		case "request":
+			delete(pending, e.Peer)
+		default:
+			a.out.Line(fmt.Sprintf("%s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), e.Event))
+			continue
+		}
+		if student != "" && e.Student != student {
+			continue
+		}
+		if sums[e.Student] == nil {
+			sums[e.Student] = &sum{}
+		}
+		sums[e.Student].requests++
+		if e.Outcome == "refused" {
+			sums[e.Student].refused++
+		}
+		a.out.Line(auditLine(e, e.Outcome))
+	}
+	for _, e := range pending {
+		if student == "" || e.Student == student {
+			a.out.Line(auditLine(e, a.say(show.Text{EN: "no outcome: the server was killed", ES: "sin resultado: mataron al servidor"})))
+		}
+	}
+	a.out.Line("")
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		who := name
+		if who == "" {
+			who = a.say(show.Text{EN: "(nobody: before HELLO)", ES: "(nadie: antes de HELLO)"})
+		}
+		a.out.Line(fmt.Sprintf("  %-32s %s", show.Printable(who), a.say(show.Text{
+			EN: "requests: %d, refused: %d", ES: "peticiones: %d, rechazadas: %d"}, sums[name].requests, sums[name].refused)))
+	}
+	if torn {
+		a.out.Line(a.say(show.Text{
+			EN: "  the last line is not whole: the server ended while it wrote it",
+			ES: "  la última línea no está completa: el servidor terminó mientras la escribía"}))
+	}
+	return grade.ExitPass
+}
+
+func auditLine(e auditEntry, outcome string) string {
+	reply := ""
+	if e.Outcome != "ok" {
+		reply = "  " + e.Reply
+	}
+	return show.Printable(fmt.Sprintf("%s  %-12s %-21s %-8s %s%s", e.Time.Local().Format("15:04:05"), e.Student, e.Peer, outcome, e.Request, reply))
+}
+
+// readAudit reads a log to its end. A last line that is not whole is left out, and told; any other that is
+// no entry is an error.
+func readAudit(r io.Reader) (entries []auditEntry, torn bool, err error) {
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return entries, strings.TrimSpace(line) != "", nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		var e auditEntry
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			return nil, false, fmt.Errorf("line %d is no entry of a log: %w", n, err)
+		}
+		entries = append(entries, e)
+	}
+}
