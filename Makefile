@@ -66,6 +66,8 @@ bench: ## speed and memory, as ratios within one run (CLASS=24: a smaller class 
 
 fuzz: ## a minute of fuzzing for each fuzz target
 	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 1m ./server/protocol
+	go test -run '^$$' -fuzz FuzzAnnouncement -fuzztime 1m ./server/protocol
+	go test -run '^$$' -fuzz FuzzHello -fuzztime 1m ./server/classroom
 	go test -run '^$$' -fuzz FuzzParsePID -fuzztime 1m ./server/protocol
 	go test -run '^$$' -fuzz FuzzRequests -fuzztime 1m ./server
 

@@ -22,6 +22,7 @@ type options struct {
 	port        int
 	lang        protocol.Lang
 	name, code  string // what a class wants to know first
+	discover    bool   // find the class on the LAN
 	interactive bool
 	requests    *requests // of a batch
 }
@@ -37,6 +38,7 @@ func parseFlags(args []string) options {
 	flags.StringVar((*string)(&opt.lang), "lang", string(opt.lang), "")
 	flags.StringVar(&opt.name, "name", "", "")
 	flags.StringVar(&opt.code, "code", "", "")
+	flags.BoolVar(&opt.discover, "discover", false, "")
 	flags.BoolFunc("version", "", func(string) error { showVersion = true; return nil })
 
 	err := flags.Parse(args)
@@ -78,6 +80,10 @@ func parseFlags(args []string) options {
 	}
 
 	switch {
+	case opt.discover && flags.NArg() > 0:
+		opt.wrongUse(say.DiscoverOrHost)
+	case opt.discover && opt.name == "" && len(given) > 0:
+		opt.wrongUse(say.NameAndCode)
 	case (opt.name == "") != (opt.code == ""):
 		opt.wrongUse(say.NameAndCode)
 	case strings.ContainsAny(opt.name, "\r\n") || strings.ContainsAny(opt.code, " \t\r\n"):

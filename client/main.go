@@ -25,6 +25,9 @@ func main() {
 	opt := parseFlags(os.Args[1:])
 	out := &replies{screen: newScreen(os.Stdout)}
 
+	if opt.discover {
+		opt.findClass()
+	}
 	fd, peer, err := dial(opt.host, opt.port)
 	if err == nil && opt.name != "" {
 		err = send(fd, "HELLO "+opt.name+" "+opt.code+"\n")
@@ -39,6 +42,32 @@ func main() {
 	}
 
 	os.Exit(status(out, peer, err, opt))
+}
+
+// findClass finds the one class of the LAN, for the connection that follows. If there is none, or more than
+// one, or nobody to join it, it says what there is and ends.
+func (opt *options) findClass() {
+	classes, err := discover()
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, say.CannotListen.In(opt.lang, err))
+		os.Exit(statusLost)
+	case len(classes) == 0:
+		fmt.Fprintln(os.Stderr, say.NoClass.In(opt.lang))
+		os.Exit(statusLost)
+	case len(classes) == 1 && opt.name != "":
+		opt.host, opt.port = classes[0].at.Addr().String(), int(classes[0].at.Port())
+		return
+	}
+	for _, c := range classes {
+		fmt.Printf("%-21s  %s\n", c.at, c.title)
+	}
+	if opt.name == "" {
+		fmt.Fprintln(os.Stderr, say.JoinSo.In(opt.lang, classes[0].at))
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, say.WhichClass.In(opt.lang))
+	os.Exit(statusWrongUse)
 }
 
 // status is what the shell is told. A reply that began with "Error" outweighs a lost

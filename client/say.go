@@ -16,10 +16,11 @@ var say = struct {
 	BadLang, BadOption, ExtraArgument, NoHost, BadAddress, TwoLines protocol.Message
 	NoName, Refused, NoConnection, Lost, Closed                     protocol.Message
 	LeftOut, LocalFailure, NameAndCode, BadHello                    protocol.Message
+	DiscoverOrHost, CannotListen, NoClass, JoinSo, WhichClass       protocol.Message
 }{
 	Usage: protocol.Message{
 		EN: `usage: client [-name NAME -code CODE] [-c REQUEST]… [-lang en|es] [-version]
-              [HOST[:PORT]]
+              [-discover | HOST[:PORT]]
 
 Talks to the server at HOST, 127.0.0.1 unless given, on TCP port 5002 unless
 given.
@@ -29,6 +30,8 @@ given.
                 terminal
   -name NAME    join a class: the name that it will show,
   -code CODE    and the code that its projector shows
+  -discover     find the class on this network, instead of HOST; without a name,
+                list those that there are
   -lang en|es   the language; else that of the environment
   -version      print the version and end
 
@@ -37,7 +40,7 @@ Exit status: 0; 1 a reply began with "Error"; 2 wrong use; 3 no connection, or
 it was lost.
 `,
 		ES: `uso: client [-name NOMBRE -code CÓDIGO] [-c PETICIÓN]… [-lang en|es] [-version]
-            [HOST[:PUERTO]]
+            [-discover | HOST[:PUERTO]]
 
 Habla con el servidor en HOST, 127.0.0.1 si no se indica, por el puerto TCP
 5002 si no se indica.
@@ -47,6 +50,8 @@ Habla con el servidor en HOST, 127.0.0.1 si no se indica, por el puerto TCP
                 estándar si no es una terminal
   -name NOMBRE  entra a una clase: el nombre que mostrará,
   -code CÓDIGO  y el código que muestra su proyector
+  -discover     busca la clase en esta red, en vez de HOST; sin nombre, enumera
+                las que hay
   -lang en|es   el idioma; si no, el del entorno
   -version      muestra la versión y termina
 
@@ -86,6 +91,23 @@ Estado de salida: 0; 1 si una respuesta empezó con "Error"; 2 uso incorrecto;
 	TwoLines: protocol.Message{
 		EN: "-c %s: a request is one line: give each its own -c",
 		ES: "-c %s: una petición es una sola línea: usa un -c para cada una"},
+	DiscoverOrHost: protocol.Message{
+		EN: "-discover and a host: choose one of the two",
+		ES: "-discover y un host: elige uno de los dos"},
+	CannotListen: protocol.Message{
+		EN: "cannot listen for classes: %v: give the host that the projector shows",
+		ES: "no se puede escuchar si hay clases: %v: da el host que muestra el proyector"},
+	NoClass: protocol.Message{
+		EN: "no class announces itself here: are you on the class's network, and not on a guests' one? " +
+			"a firewall may drop UDP port 5002: give the host that the projector shows",
+		ES: "aquí no se anuncia ninguna clase: ¿estás en la red de la clase, y no en la de invitados? " +
+			"un firewall puede descartar el puerto UDP 5002: da el host que muestra el proyector"},
+	JoinSo: protocol.Message{
+		EN: "join one: client -name NAME -code CODE %s",
+		ES: "entra a una: client -name NOMBRE -code CÓDIGO %s"},
+	WhichClass: protocol.Message{
+		EN: "more than one class: say which, by its address instead of -discover",
+		ES: "hay más de una clase: di cuál, con su dirección en vez de -discover"},
 	NameAndCode: protocol.Message{
 		EN: "-name and -code go together: a class wants both",
 		ES: "-name y -code van juntos: una clase pide los dos"},

@@ -31,6 +31,8 @@ func classFlags(flags *flag.FlagSet, opt *classroom.Options) (allow *string) {
 	flags.BoolVar(&opt.All, "all", false, "")
 	flags.DurationVar(&opt.Lasting, "for", 0, "")
 	flags.StringVar(&opt.Audit, "audit", "class.jsonl", "")
+	flags.StringVar(&opt.Title, "title", hostname(), "")
+	flags.BoolVar(&opt.Quiet, "quiet", false, "")
 	return flags.String("allow", strings.Join(classroom.Harmless, ","), "")
 }
 
@@ -80,8 +82,31 @@ func lanAddress() string {
 	return conn.LocalAddr().(*net.UDPAddr).IP.String()
 }
 
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil || !protocol.GoodTitle(name) {
+		return "posixlab"
+	}
+	return name
+}
+
+// announce tells the LAN of the class until stop is closed.
+func (s *server) announce(fd int, stop <-chan struct{}) {
+	local, _ := unix.Getsockname(fd) // the port, also if the kernel chose it
+	in, isIPv4 := local.(*unix.SockaddrInet4)
+	if s.options.class.Quiet || !isIPv4 {
+		return
+	}
+	if err := classroom.Announce(s.options.class.Title, in.Port, stop); err != nil {
+		s.log.say(logWarn, notAnnounced, err)
+	}
+}
+
 // acceptStudents is acceptClients for a class: peers of any machine, and the policy before each verb.
 func (s *server) acceptStudents(fd int) {
+	stop := make(chan struct{})
+	defer close(stop)
+	s.announce(fd, stop)
 	for {
 		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
 		switch err {

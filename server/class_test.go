@@ -2,22 +2,27 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"posixlab/server/protocol"
 )
 
 const hello = "this is a class: first say HELLO, your name and its code: HELLO ana ABC123"
 
-// startClass starts a server with a class's policy; its audit log is in the server's own folder.
+// startClass starts a server with a class's policy, which tells the LAN nothing of it, and returns the path
+// of its log.
 func startClass(t *testing.T, args ...string) (s *server, audit string) {
 	t.Helper()
 	audit = filepath.Join(t.TempDir(), "class.jsonl")
-	return start(t, options{args: append([]string{"-class", "Q7W3E9", "-audit", audit}, args...)}), audit
+	return start(t, options{args: append([]string{"-class", "Q7W3E9", "-quiet", "-audit", audit}, args...)}), audit
 }
 
 func (s *server) join(name string) *client {
@@ -79,7 +84,7 @@ func TestClass(t *testing.T) {
 // TestClassWithoutDescriptors has a class go on when there is none left to accept with.
 func TestClassWithoutDescriptors(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "class.jsonl")
-	s := start(t, options{args: []string{"-class", "Q7W3E9", "-audit", audit}, shell: "ulimit -n 22"})
+	s := start(t, options{args: []string{"-class", "Q7W3E9", "-quiet", "-audit", audit}, shell: "ulimit -n 22"})
 	var joined []*client
 	for range 4 {
 		joined = append(joined, s.join(fmt.Sprint("ana", len(joined))))
@@ -128,6 +133,7 @@ func TestClassMisuse(t *testing.T) {
 	}{
 		{[]string{"-class", "abc"}, 2, "a code is 4 to 64 letters and digits"},
 		{[]string{"-class", "two words"}, 2, "without spaces"},
+		{[]string{"-class", "Q7W3E9", "-title", "a\tb"}, 2, "1 to 60 printable characters"},
 		{[]string{"-class", "Q7W3E9", "-open"}, 2, "choose one of the two"},
 		{[]string{"-class", "Q7W3E9", "-allow", "sleep,nosuchprogram"}, 1, "there is no nosuchprogram in"},
 		{[]string{"-class", "Q7W3E9", "-allow", "/bin/sh"}, 1, "give names, without a folder"},
@@ -140,9 +146,37 @@ func TestClassMisuse(t *testing.T) {
 	}
 }
 
-// testClassFrom has a student on another machine join, by the code.
+// testClassFrom has a student on another machine hear of a class, and join it by the code. It runs in
+// namespaces: the class tells a LAN of two machines.
 func testClassFrom(t *testing.T, pid int) {
-	s, _ := startClass(t)
+	audit := filepath.Join(t.TempDir(), "class.jsonl")
+	s := start(t, options{args: []string{"-class", "Q7W3E9", "-title", "Redes, grupo 1", "-audit", audit}})
+	var from net.Addr
+	datagram := make([]byte, 2048)
+	err := onOther(pid, func() error {
+		network, err := net.InterfaceByName("there")
+		if err != nil {
+			return err
+		}
+		conn, err := net.ListenMulticastUDP("udp4", network, &net.UDPAddr{IP: protocol.Group[:], Port: protocol.AnnouncePort})
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conn.SetReadDeadline(time.Now().Add(guard))
+		n, peer, err := conn.ReadFrom(datagram)
+		datagram, from = datagram[:n], peer
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := protocol.ParseAnnouncement(datagram); err != nil || a.Title != "Redes, grupo 1" || a.Port != s.port || !strings.HasPrefix(from.String(), here+":") {
+		t.Errorf("%s says %q: %+v, %v", from, datagram, a, err)
+	}
+	if strings.Contains(string(datagram), "Q7W3E9") {
+		t.Errorf("the code is announced: %s", datagram)
+	}
 	c := s.connectFrom(pid)
 	if reply := c.ask("LIST"); reply != "Error: "+hello {
 		t.Errorf("a stranger on another machine was told %q", reply)

@@ -55,6 +55,8 @@ func parseFlags(args []string) options {
 		wrongUse(opt.lang, badLang.In(opt.lang, protocol.Quote(string(opt.lang))))
 	case opt.class.Code != "" && opt.open:
 		wrongUse(opt.lang, classAndOpen.In(opt.lang))
+	case opt.class.Code != "" && !protocol.GoodTitle(opt.class.Title):
+		wrongUse(opt.lang, badTitle.In(opt.lang, protocol.Quote(opt.class.Title)))
 	case !goodCode(opt.class.Code):
 		wrongUse(opt.lang, badCode.In(opt.lang, protocol.Quote(opt.class.Code)))
 	case opt.maxClients < 1 || opt.maxClients > mostClients:

@@ -22,6 +22,8 @@ a class on a LAN:
   -user NAME      whom they run as if the server is root: nobody unless given
   -own            STOP ends only a student's own processes, not the class's
   -all            LIST shows every process of this machine
+  -title TITLE    what client -discover calls it; else this machine's name
+  -quiet          do not announce the class on the LAN
   -for DURATION   how long the class lasts: 90m; else until Ctrl-C
   -audit FILE     where every request and its outcome is written; class.jsonl
                   unless given; labs audit FILE reads it
@@ -45,6 +47,8 @@ una clase en una LAN:
                   se indica
   -own            STOP solo termina los procesos propios, no los de la clase
   -all            LIST muestra todos los procesos de esta máquina
+  -title TÍTULO   cómo la llama client -discover; si no, como esta máquina
+  -quiet          no anuncia la clase en la LAN
   -for DURACIÓN   cuánto dura la clase: 90m; si no, hasta Ctrl-C
   -audit ARCHIVO  dónde se escribe cada petición y su resultado; class.jsonl si
                   no se indica; labs audit ARCHIVO lo lee
@@ -142,6 +146,12 @@ var (
 	badCode = protocol.Message{
 		EN: "-class %s: a code is 4 to 64 letters and digits, without spaces",
 		ES: "-class %s: un código tiene de 4 a 64 letras y dígitos, sin espacios"}
+	badTitle = protocol.Message{
+		EN: "-title %s: a title is 1 to 60 printable characters",
+		ES: "-title %s: un título tiene de 1 a 60 caracteres imprimibles"}
+	notAnnounced = protocol.Message{
+		EN: "the class is not announced on the LAN: %v; students give the address",
+		ES: "la clase no se anuncia en la LAN: %v; tu grupo usa la dirección"}
 	classOpens = protocol.Message{
 		EN: "the code is %s; students say: client -name NAME -code %s %s",
 		ES: "el código es %s; tu grupo escribe: client -name NOMBRE -code %s %s"}

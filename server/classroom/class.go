@@ -31,6 +31,8 @@ type Options struct {
 	Lasting time.Duration // how long the class lasts; 0: until the server is told to end
 	Limits  Limits
 	Audit   string // the path of the log
+	Title   string // what the class is called, in its announcements
+	Quiet   bool   // it does not announce itself
 	Lang    protocol.Lang
 }
 
