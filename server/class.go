@@ -2,6 +2,7 @@ package main
 
 import (
 	"flag"
+	"io"
 	"net"
 	"os"
 	"regexp"
@@ -65,6 +66,9 @@ func (s *server) openClass() {
 
 // closeClass ends what is left of the class's processes, orphans too, and tells what there was.
 func (s *server) closeClass() {
+	s.children.mu.Lock()
+	s.children.ending = true // no more are started
+	s.children.mu.Unlock()
 	sum, err := s.class.Close()
 	if err != nil {
 		s.log.say(logFailed, protocol.Message{EN: "%v", ES: "%v"}, err)
@@ -121,6 +125,7 @@ func (s *server) acceptStudents(fd int) {
 			go s.teach(c)
 		case unix.EINVAL: // shut down
 			unix.Close(fd) // the only copy: no child has one
+			s.closeClass()
 			return
 		case unix.EINTR, unix.ECONNABORTED:
 		default: // no descriptor, or no memory: until a client leaves
@@ -148,10 +153,9 @@ func (s *server) teach(c *client) {
 	unix.SetsockoptInt(c.conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	unix.SetsockoptTimeval(c.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}) // to say HELLO
 
-	requests := requests{conn: c.conn}
-	for {
-		line, err := requests.next()
-		if err == errClosed {
+	for lines := classroom.NewLines(c.conn); ; {
+		line, err := lines.Next()
+		if err == io.EOF {
 			return
 		}
 		reply, exit := "", false

@@ -122,9 +122,6 @@ func (s *server) end() {
 		s.log.say(logWarn, endedNot, left)
 	}
 	s.log.say(logEnd, endedAll, len(dying)-left)
-	if s.class != nil {
-		s.closeClass()
-	}
 	os.Exit(0)
 }
 

@@ -92,6 +92,9 @@ func (a *audit) close() error {
 	close(a.stop)
 	a.done.Wait()
 	err := a.sync()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	unix.Close(a.fd) // the only copy
+	a.fd = -1        // and not another's, for whoever still asks
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,6 +185,40 @@ func TestSilent(t *testing.T) {
 	s.guest("10.0.0.1:1000")
 	if _, err := s.Guest("10.0.0.1:1000"); err == nil {
 		t.Error("one more was taken")
+	}
+}
+
+func TestLines(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer unix.Close(pair[1])
+		for _, part := range []string{"LI", "ST\r\nEX", "IT\n\n", strings.Repeat("x", protocol.Limit) + "\n",
+			strings.Repeat("y", protocol.Limit+1) + "\nafter\n", "last"} {
+			for rest := []byte(part); len(rest) > 0; {
+				n, err := unix.Write(pair[1], rest)
+				if err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}
+	}()
+	defer unix.Close(pair[0])
+	lines := NewLines(pair[0])
+	for _, want := range []string{"LIST", "EXIT", "", strings.Repeat("x", protocol.Limit), "error", "after", "last", "EOF"} {
+		line, err := lines.Next()
+		switch {
+		case err == io.EOF:
+			line = "EOF"
+		case err != nil:
+			line = "error"
+		}
+		if line != want {
+			t.Errorf("%.20q (%d bytes), %v; want %.20q", line, len(line), err, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/signal"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -165,6 +166,8 @@ func Confine(args []string) {
 	if err != nil {
 		fail(err)
 	}
+	// Ignored signals stay ignored through exec; those that are caught are back at their default (execve(2)).
+	signal.Notify(make(chan os.Signal, 1))
 	if as := orders.As; as != nil {
 		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(as.GID)), syscall.Setuid(int(as.UID))); err != nil {
 			fail(err)
