@@ -87,6 +87,13 @@ func gradeClass(ctx context.Context, a *app, args []string) int {
 			g.Sources = a.whole(g.Sources, g.Students)
 		}
 	}
+	for _, source := range g.Sources {
+		if slices.ContainsFunc(report.Formats, func(f report.Format) bool { return !f.PerSubmission && f.File == source.Name }) || source.Name == gradebook.File {
+			return a.infra(errors.New(a.say(show.Text{
+				EN: "%s is the name of a file of results: rename the submission",
+				ES: "%s es el nombre de un archivo de resultados: cambia el nombre de la entrega"}, source.Name)))
+		}
+	}
 	unlock, err := a.openOut(out, resume)
 	if err != nil {
 		return a.infra(err)

@@ -23,12 +23,12 @@ type Guest struct {
 	class   *Class
 	peer    netip.AddrPort
 	student *student // nil: has not said HELLO
-	guesses int      // wrong codes on this connection
+	tries   int      // requests before the right HELLO
 }
 
 const (
 	longestName  = 32 // of a student's name, in runes
-	mostGuesses  = 5  // wrong codes on one connection, until it is closed
+	mostTries    = 5  // requests before the right HELLO, until the connection is closed
 	mostSilent   = 8  // connections of one machine that have not said HELLO
 	longestPause = 30 * time.Second
 )
@@ -93,6 +93,7 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 		e.Student = g.student.name
 	}
 	e.Reply, _, _ = strings.Cut(reply, "\n")
+	e.Reply = short(e.Reply)
 	g.class.mu.Lock()
 	g.class.count.Requests++
 	if e.Outcome == "refused" {
@@ -106,18 +107,19 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 }
 
 func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit bool, err error) {
+	if g.student != nil && !g.class.mayAsk(g.student) {
+		return "", false, refuse(tooFast, g.class.opt.Limits.Rate)
+	}
 	if words := strings.Fields(line); len(words) > 0 && strings.EqualFold(words[0], "HELLO") {
-		return g.hello(words[1:])
+		reply, exit, err = g.hello(words[1:])
+		return reply, exit || g.stranger(), err
 	}
 	req, err := protocol.Parse(line)
 	if err == nil && req.Verb == protocol.Exit {
 		return protocol.Goodbye.In(g.class.opt.Lang) + "\n", true, nil
 	}
 	if g.student == nil {
-		return "", false, refuse(helloFirst)
-	}
-	if !g.class.mayAsk(g.student) {
-		return "", false, refuse(tooFast, g.class.opt.Limits.Rate)
+		return "", g.stranger(), refuse(helloFirst)
 	}
 	if err != nil {
 		return "", false, err
@@ -140,6 +142,15 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 	return reply, false, err
 }
 
+// stranger counts what is asked before the right HELLO, and reports whether that is enough: whoever goes on
+// would only fill the log.
+func (g *Guest) stranger() (enough bool) {
+	if g.student == nil {
+		g.tries++
+	}
+	return g.student == nil && g.tries >= mostTries
+}
+
 // hello takes a name and the code. A wrong code costs time, twice as much each time for that machine: it
 // would take years to try them all.
 func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
@@ -155,14 +166,13 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		return "", false, refuse(helloTwice, g.student.name)
 	}
 	if !c.rightCode(code) {
-		g.guesses++
 		c.mu.Lock()
 		c.count.WrongCodes++
 		c.wrong[g.peer.Addr()]++
 		wrong := c.wrong[g.peer.Addr()]
 		c.mu.Unlock()
 		c.pause(min(longestPause, time.Second<<min(wrong-1, 10)))
-		return "", g.guesses >= mostGuesses, refuse(wrongCode)
+		return "", false, refuse(wrongCode)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,12 +183,11 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		s = &student{name: name, from: g.peer.Addr(), tokens: float64(2 * c.opt.Limits.Rate), filled: c.now()}
 		c.students[name] = s
 		c.count.Students++
-	case s.from != g.peer.Addr() && s.connections > 0:
+	case s.from != g.peer.Addr(): // a name is its first machine's for as long as the class lasts
 		return "", false, refuse(nameTaken, name, s.from)
 	case s.connections >= c.opt.Limits.Connections:
 		return "", false, refuse(tooManyConnections, s.connections)
 	}
-	s.from = g.peer.Addr()
 	s.connections++
 	g.student = s
 	c.noLongerSilent(g.peer.Addr())
@@ -210,14 +219,19 @@ func (c *Class) mayAsk(s *student) bool {
 
 // printable is a request as the log keeps it: without the code, and not longer than a line needs to be.
 func (g *Guest) printable(line string) string {
-	if words := strings.Fields(line); len(words) > 2 && strings.EqualFold(words[0], "HELLO") {
+	if words := strings.Fields(line); len(words) > 1 && strings.EqualFold(words[0], "HELLO") {
 		line = strings.Join(words[:len(words)-1], " ")
 	}
 	if !utf8.ValidString(line) {
 		line = strings.ToValidUTF8(line, "\uFFFD")
 	}
-	if runes := []rune(line); len(runes) > 500 {
-		line = string(runes[:500]) + "…"
+	return short(line)
+}
+
+// short is a text as far as the log keeps it.
+func short(text string) string {
+	if runes := []rune(text); len(runes) > 500 {
+		return string(runes[:500]) + "…"
 	}
-	return line
+	return text
 }

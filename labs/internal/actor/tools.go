@@ -102,6 +102,10 @@ func limit(resource int, n uint64) error {
 // become gives up root: the kernel clears the capabilities with the last uid that is 0, but for what
 // may be handed on by exec (capabilities(7)).
 func become(uid int) error {
+	// No set-user-ID program gives it another's power again.
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return err
 	}

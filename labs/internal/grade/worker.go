@@ -137,6 +137,10 @@ func (w *worker) endEarly(runner io.Reader) {
 	// Whoever reads what we say may go first. Not caught, the SIGPIPE of the next line would end us
 	// there, and leave our files behind.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
+	// A server of the same user may try to end its judge, so that the machine is to blame: Go ends on these,
+	// and an init with a handler gets them (pid_namespaces(7)).
+	signal.Notify(make(chan os.Signal, 1), unix.SIGQUIT, unix.SIGABRT, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE,
+		unix.SIGILL, unix.SIGTRAP, unix.SIGSYS)
 	gone := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, runner)

@@ -122,11 +122,16 @@ func (g *Grading) prepare() (err error) {
 	if g.Runner.Isolation == grade.Alone { // every server may want the one port
 		g.Jobs, lanes = 1, 1
 	}
-	if box.Wall == sandbox.OtherUser && len(g.Sources) > 1 {
+	if box.Wall == sandbox.OtherUser {
 		dirs := []string{g.Out}
 		for _, source := range g.Sources {
-			if source.Path != "" {
+			if source.Path != "" && len(g.Sources) > 1 {
 				dirs = append(dirs, filepath.Dir(source.Path))
+			}
+		}
+		for _, sc := range g.Scenarios {
+			if sc.Hidden {
+				dirs = append(dirs, filepath.Dir(sc.Script))
 			}
 		}
 		for _, dir := range slices.Compact(dirs) {
@@ -197,9 +202,6 @@ func (g *Grading) enter(source submission.Source) (*entry, error) {
 		return nil, err
 	}
 	e.refused = source.Take(e.dir)
-	if _, ok := errors.AsType[*submission.Refusal](e.refused); e.refused != nil && !ok {
-		return nil, e.refused
-	}
 	digest := sha256.New()
 	digest.Write(g.kit)
 	if err := digestOf(digest, e.dir); err != nil {

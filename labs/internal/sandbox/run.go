@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -99,12 +97,12 @@ func owned(dir string, uid int) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, uid)
-	})
+	fd, err := openFolder(dir)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) // the only copy
+	return chown(fd, uid, deepest)
 }
 
 // Sweep ends whatever runs as the sandbox's user, until nothing does, and removes what it left where
@@ -136,22 +134,10 @@ func (s *Sandbox) Sweep() error {
 		time.Sleep(time.Millisecond) // until the kernel has ended them
 	}
 	for _, dir := range Shared {
-		filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || path == dir {
-				return nil
-			}
-			if slices.Contains(s.Write, path) {
-				return fs.SkipDir
-			}
-			info, err := entry.Info()
-			if err == nil && int(info.Sys().(*syscall.Stat_t).Uid) == s.UID {
-				os.RemoveAll(path)
-				if entry.IsDir() {
-					return fs.SkipDir
-				}
-			}
-			return nil
-		})
+		if fd, err := openFolder(dir); err == nil { // there may be none
+			remove(fd, s.UID, deepest, idsOf(s.Write))
+			unix.Close(fd)
+		}
 	}
 	return nil
 }

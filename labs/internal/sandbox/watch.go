@@ -1,12 +1,12 @@
 package sandbox
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -143,7 +143,7 @@ func (w *Watch) look() {
 		theirs = append(theirs, st.PID)
 		now.Processes += max(1, st.Threads)
 		now.CPU += time.Duration(st.CPU+st.ChildCPU) * time.Second / ticks
-		now.Memory += private(st.PID)
+		now.Memory += used(st.PID)
 		now.Files = max(now.Files, descriptors(st.PID))
 	}
 	w.mu.Lock()
@@ -177,15 +177,20 @@ func (u Usage) most(v Usage) Usage {
 // ticks is the unit of CPU time in /proc, per second (sysconf(3), _SC_CLK_TCK).
 const ticks = 100
 
-// private is the memory that a process shares with nobody, in bytes (proc_pid_statm(5)): resident pages
-// without those of files and of shared memory. What fork has not yet copied counts for both.
-func private(pid int) int {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	var size, resident, shared int
-	if err == nil {
-		fmt.Fscan(bytes.NewReader(data), &size, &resident, &shared)
+// used is the memory of a process that is of no file, in bytes (proc_pid_status(5)): its own pages, those of
+// shared memory, and what was swapped out. What fork has not yet copied counts for both.
+func used(pid int) int {
+	kilobytes := 0
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(line, ":")
+		if name == "RssAnon" || name == "RssShmem" || name == "VmSwap" {
+			n := 0
+			fmt.Sscan(value, &n)
+			kilobytes += n
+		}
 	}
-	return (resident - shared) * os.Getpagesize()
+	return kilobytes << 10
 }
 
 func descriptors(pid int) int {

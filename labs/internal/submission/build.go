@@ -148,6 +148,9 @@ func (b *Builder) make(ctx context.Context, dir, tmp, makefile string) error {
 		return err
 	}
 	said, err := box.Run(ctx, []string{make, "-f", makefile, program}, box.Env())
+	if b.killed(err) { // by the machine, perhaps, when it had no memory left: once more
+		said, err = box.Run(ctx, []string{make, "-f", makefile, program}, box.Env())
+	}
 	if err == nil || !noRule(said) {
 		return b.failed(err, said)
 	}
@@ -159,6 +162,16 @@ func noRule(said []byte) bool {
 	return strings.Contains(string(said), "No rule to make target '"+program+"'")
 }
 
+// killed reports whether a signal ended a build. It was none of ours: our limits say so.
+func (b *Builder) killed(err error) bool {
+	failed, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := failed.Sys().(syscall.WaitStatus)
+	return ok && b.Box.Status(unix.WaitStatus(status)).Signaled()
+}
+
 // failed tells why a build failed; nil if it did not.
 func (b *Builder) failed(err error, said []byte) error {
 	if err == nil {
@@ -168,11 +181,9 @@ func (b *Builder) failed(err error, said []byte) error {
 	if hit, ok := errors.AsType[*sandbox.Hit](err); ok {
 		why = refuse("building it takes more than the sandbox allows: %s", "compilarlo requiere más de lo que permite la caja de arena: %s",
 			limitText(hit.Limit)).(*Refusal)
-	} else if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		// Whoever killed the build, it was not a limit of ours: the machine, when it had no memory left.
-		if status, ok := failed.Sys().(syscall.WaitStatus); ok && b.Box.Status(unix.WaitStatus(status)).Signaled() {
-			return fmt.Errorf("the build was killed: %w", err)
-		}
+	} else if b.killed(err) {
+		why = refuse("it is killed while it is built", "algo lo mata mientras se compila").(*Refusal)
+	} else if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		why = refuse("it does not build", "no compila").(*Refusal)
 	} else {
 		return err

@@ -27,8 +27,10 @@ type Source struct {
 
 // How much a submission may hold.
 const (
-	mostBytes = 64 << 20
-	mostFiles = 5000
+	mostBytes   = 64 << 20
+	mostFiles   = 5000
+	longestName = 1000 // bytes, with the folders
+	deepest     = 50   // folders within one another
 )
 
 // archives are the extensions of archives, and how each is read: open is told of every file.
@@ -113,10 +115,16 @@ func (s Source) Take(into string) error {
 			return refuse("it holds more than %d files", "contiene más de %d archivos", mostFiles)
 		}
 		switch {
+		case len(name) > longestName || strings.Count(name, "/") > deepest || strings.Contains(name, "\x00"):
+			return refuse("it holds a name that is too long, or too many folders within one another: %.40q…",
+				"contiene un nombre demasiado largo, o demasiadas carpetas una dentro de otra: %.40q…", name)
 		case !filepath.IsLocal(name):
 			return refuse("it holds a name that leads out of its folder: %q", "contiene un nombre que sale de su carpeta: %q", name)
 		case mode.IsDir():
-			return root.MkdirAll(name, 0o755)
+			if err := root.MkdirAll(name, 0o755); err != nil {
+				return odd(name, err)
+			}
+			return nil
 		case !mode.IsRegular():
 			return refuse("it holds %q, which is neither a file nor a folder (a link, perhaps): hand in plain files",
 				"contiene %q, que no es archivo ni carpeta (quizá un enlace): entrega archivos simples", name)
