@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A root is a process that START made. Its pid alone could be another one's later.
@@ -23,6 +24,7 @@ type tree struct {
 
 // A stat is what /proc/PID/stat says of a process.
 type stat struct {
+	comm   string // the program's name, printable
 	parent int
 	dead   bool // a zombie
 	began  uint64
@@ -104,7 +106,17 @@ func readStat(pid int) (st stat, err error) {
 	if err != nil {
 		return st, err
 	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if open < 0 || end < open {
+		return st, os.ErrInvalid
+	}
+	st.comm = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, string(data[open+1:end]))
+	fields := strings.Fields(string(data[end+1:]))
 	if len(fields) < 20 {
 		return st, os.ErrInvalid
 	}
