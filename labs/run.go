@@ -242,7 +242,7 @@ func (t *telling) closing(lab *course.Lab) int {
 	if lab.Exercise != "" {
 		t.out.Line(t.say(show.Text{
 			EN: "  your turn: complete labs/%s/exercise/%s, and type make check-%d",
-			ES: "  te toca: completa labs/%s/exercise/%s y escribe make check-%d"},
+			ES: "  te toca: completa labs/%s/exercise/%s; luego make check-%d"},
 			lab.Name, filepath.Base(lab.Exercise), lab.Number))
 	}
 	t.out.Line(t.say(show.Text{
