@@ -18,6 +18,7 @@ import (
 // in the middle of sending: however much room the kernel still finds, it is soon full.
 type flood struct {
 	conn    *conn
+	server  int // its pid
 	request []byte
 	size    int // of a reply
 	over    chan struct{}
@@ -31,8 +32,13 @@ type flood struct {
 // run asks until stop.
 func (f *flood) run() {
 	defer close(f.done)
-	for next := 0; ; {
-		if delivered(f.conn) >= next {
+	for next, late := 0, 0; ; {
+		// In the middle of a send the kernel's counts can be ahead of it: see delivered. A server that is
+		// never seen asleep is asked all the same.
+		busy := working(f.server) && late < patience
+		late++
+		if !busy && delivered(f.conn) >= next {
+			late = 0
 			_, err := f.conn.tcp.Write(f.request)
 			f.mu.Lock()
 			f.err = err
@@ -51,6 +57,17 @@ func (f *flood) run() {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// patience is how many looks a server is given to be asleep.
+const patience = 20
+
+// working reports whether a server runs, or sends.
+func working(pid int) bool {
+	threads, _ := proc.Threads(pid)
+	return slices.ContainsFunc(threads, func(th proc.Thread) bool {
+		return th.State != "S" || slices.Contains(sending, th.Call)
+	})
 }
 
 // stop ends the flood, and returns how often it has asked.
@@ -85,7 +102,7 @@ func (s *Story) cmdFlood(c *call) error {
 	if !conn.deaf || conn.flood != nil {
 		return misuse(conn.name + " is not deaf, or is asking already")
 	}
-	f := &flood{conn: conn, request: []byte(c.args[1] + "\n"), size: len(fits(s.table)),
+	f := &flood{conn: conn, server: s.server.PID, request: []byte(c.args[1] + "\n"), size: len(fits(s.table)),
 		over: make(chan struct{}), done: make(chan struct{})}
 	conn.flood = f
 	go f.run()
@@ -129,13 +146,16 @@ func (s *Story) cmdFlood(c *call) error {
 }
 
 // delivered is how many bytes for a client that does not read are with the kernel: those that wait in
-// its own socket, and those that wait at the server's end.
+// its own socket, and those that wait at the server's end until they are acknowledged. What is in the client's
+// socket and not acknowledged yet would count twice; so acknowledgements that are held back are sent first
+// (TCP_QUICKACK, tcp(7)). While the server's thread is in send, the kernel cannot take them in.
 func delivered(conn *conn) (bytes int) {
 	raw, err := conn.tcp.SyscallConn()
 	if err != nil {
 		return 0
 	}
 	raw.Control(func(fd uintptr) {
+		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 		bytes, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ)
 	})
 	table, err := proc.TCPTable()
