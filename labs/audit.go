@@ -21,13 +21,15 @@ import (
 // An auditEntry is a line of the log that a class's server writes.
 type auditEntry struct {
 	Time    time.Time
-	Event   string // begin; intent, before something is done; request, with what came of it; end
+	Event   string // begin; intent, before something is done; request, with what came of it; unread, a reply; end
 	Peer    string
 	Student string
 	Request string
 	Outcome string // ok, error, refused
 	PID     int
 	Reply   string
+
+	Unwritten int // requests of strangers, before this one, that have no entry
 }
 
 // audit tells what was asked of a class's server: a line for each request, and the sums of each student.
@@ -52,13 +54,20 @@ func audit(_ context.Context, a *app, args []string) int {
 	type sum struct{ requests, refused int }
 	sums := make(map[string]*sum)
 	pending := make(map[string]auditEntry) // intents without an outcome, by peer
+	unwritten := 0
 	for _, e := range entries {
+		unwritten += e.Unwritten
 		switch e.Event {
 		case "intent":
 			pending[e.Peer] = e
 			continue
 		case "request":
 			delete(pending, e.Peer)
+		case "unread":
+			if student == "" || e.Student == student {
+				a.out.Line(auditLine(e, e.Event))
+			}
+			continue
 		default:
 			a.out.Line(fmt.Sprintf("%s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), e.Event))
 			continue
@@ -88,6 +97,11 @@ func audit(_ context.Context, a *app, args []string) int {
 		}
 		a.out.Line(fmt.Sprintf("  %-32s %s", show.Printable(who), a.say(show.Text{
 			EN: "requests: %d, refused: %d", ES: "peticiones: %d, rechazadas: %d"}, sums[name].requests, sums[name].refused)))
+	}
+	if unwritten > 0 {
+		a.out.Line(a.say(show.Text{
+			EN: "  before HELLO, and counted but not written, so as not to fill the log: %d",
+			ES: "  antes de HELLO, contadas pero no escritas, para no llenar la bitácora: %d"}, unwritten))
 	}
 	if torn {
 		a.out.Line(a.say(show.Text{

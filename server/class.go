@@ -28,6 +28,7 @@ func init() {
 func classFlags(flags *flag.FlagSet, opt *classroom.Options) (allow *string) {
 	flags.StringVar(&opt.Code, "class", "", "")
 	flags.StringVar(&opt.User, "user", "nobody", "")
+	flags.IntVar(&opt.Names, "names", classroom.UsualNames, "")
 	flags.BoolVar(&opt.Own, "own", false, "")
 	flags.BoolVar(&opt.All, "all", false, "")
 	flags.DurationVar(&opt.Lasting, "for", 0, "")
@@ -37,10 +38,31 @@ func classFlags(flags *flag.FlagSet, opt *classroom.Options) (allow *string) {
 	return flags.String("allow", strings.Join(classroom.Harmless, ","), "")
 }
 
+// code is what can be said in one word.
 var code = regexp.MustCompile(`^[A-Za-z0-9]{4,64}$`)
 
-// goodCode reports whether a code can be said in one word. None is no class; "new" is to be made up.
-func goodCode(s string) bool { return s == "" || s == "new" || code.MatchString(s) }
+// readCode returns the code that -class names, "new" for one that is to be made up, or none for no class. Of
+// @FILE it is what the file holds: the command line can be read by every user of this machine
+// (/proc/PID/cmdline).
+// It complains, in lang, of what is no code.
+func readCode(given string, lang protocol.Lang) (said, complaint string) {
+	path, isFile := strings.CutPrefix(given, "@")
+	if !isFile && (given == "" || given == "new") {
+		return given, ""
+	}
+	said = given
+	if isFile {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", noCode.In(lang, protocol.Quote(given), err)
+		}
+		said = strings.TrimSpace(string(text))
+	}
+	if !code.MatchString(said) {
+		return "", badCode.In(lang, protocol.Quote(given))
+	}
+	return said, ""
+}
 
 // openClass puts the class's policy before the verbs, and shows the code.
 func (s *server) openClass() {
@@ -150,10 +172,9 @@ func (s *server) teach(c *client) {
 		return
 	}
 	defer guest.Leave()
-	unix.SetsockoptInt(c.conn, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	unix.SetsockoptTimeval(c.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 60}) // to say HELLO
 
-	for lines := classroom.NewLines(c.conn); ; {
+	conn := classroom.NewConn(c.conn, s.options.class.Limits)
+	for lines := classroom.NewLines(conn); ; {
 		line, err := lines.Next()
 		if err == io.EOF {
 			return
@@ -162,12 +183,16 @@ func (s *server) teach(c *client) {
 		if err != nil {
 			reply = protocol.ErrorReply(s.lang, err)
 		} else if reply, exit = guest.Answer(line, classVerbs{s, c}); guest.Joined() {
-			unix.SetsockoptTimeval(c.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{}) // now she may think
+			conn.Joined()
 		}
 		if strings.HasPrefix(reply, "Error") {
 			s.log.say(logFailed, answered, c.number, reply)
 		}
-		if send(c.conn, reply) != nil || exit {
+		err = conn.Send(reply)
+		if err == classroom.ErrUnread {
+			guest.Unread()
+		}
+		if err != nil || exit {
 			return
 		}
 	}

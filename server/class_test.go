@@ -109,6 +109,32 @@ func TestClassEnds(t *testing.T) {
 	}
 }
 
+// TestClassCodeFile has the code come from a file, and not stand in what every user of the machine can read.
+func TestClassCodeFile(t *testing.T) {
+	dir := t.TempDir()
+	code := filepath.Join(dir, "code")
+	if err := os.WriteFile(code, []byte("Q7W3E9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, options{args: []string{"-class", "@" + code, "-quiet", "-audit", filepath.Join(dir, "class.jsonl")}})
+	s.join("ana").exit()
+	for _, file := range []string{"cmdline", "environ"} {
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.pid, file)); err != nil || strings.Contains(string(text), "Q7W3E9") {
+			t.Errorf("%s: %q, %v", file, text, err)
+		}
+	}
+}
+
+// TestClassDaemon has a daemon end with the process that started it, at once, and be in nobody's way.
+func TestClassDaemon(t *testing.T) {
+	s, _ := startClass(t, "-allow", "setsid,sleep")
+	c := s.join("ana")
+	c.start("setsid -f sleep 1000")
+	s.awaitLog(`  reap     process \d+, which this server did not start, was killed by signal 9 `)
+	s.await("the end of the daemon", func() bool { return s.leftover() == nil })
+	c.exit()
+}
+
 // TestClassKilled has the log of a server that is killed hold all that was answered.
 func TestClassKilled(t *testing.T) {
 	s, audit := startClass(t)
@@ -133,6 +159,9 @@ func TestClassMisuse(t *testing.T) {
 	}{
 		{[]string{"-class", "abc"}, 2, "a code is 4 to 64 letters and digits"},
 		{[]string{"-class", "two words"}, 2, "without spaces"},
+		{[]string{"-class", "@/no/such/file"}, 2, `-class "@/no/such/file": the code is to be read from that file`},
+		{[]string{"-class", "@/dev/null"}, 2, `-class "@/dev/null": a code is 4 to 64 letters and digits`},
+		{[]string{"-class", "Q7W3E9", "-names", "0"}, 2, "-names 0: at least one student has to fit a machine"},
 		{[]string{"-class", "Q7W3E9", "-title", "a\tb"}, 2, "1 to 60 printable characters"},
 		{[]string{"-class", "Q7W3E9", "-open"}, 2, "choose one of the two"},
 		{[]string{"-class", "Q7W3E9", "-allow", "sleep,nosuchprogram"}, 1, "there is no nosuchprogram in"},

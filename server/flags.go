@@ -57,10 +57,14 @@ func parseFlags(args []string) options {
 		wrongUse(opt.lang, classAndOpen.In(opt.lang))
 	case opt.class.Code != "" && !protocol.GoodTitle(opt.class.Title):
 		wrongUse(opt.lang, badTitle.In(opt.lang, protocol.Quote(opt.class.Title)))
-	case !goodCode(opt.class.Code):
-		wrongUse(opt.lang, badCode.In(opt.lang, protocol.Quote(opt.class.Code)))
+	case opt.class.Names < 1:
+		wrongUse(opt.lang, badNames.In(opt.lang, opt.class.Names))
 	case opt.maxClients < 1 || opt.maxClients > mostClients:
 		wrongUse(opt.lang, badMaxClients.In(opt.lang, opt.maxClients, mostClients))
+	}
+	complaint := ""
+	if opt.class.Code, complaint = readCode(opt.class.Code, opt.lang); complaint != "" {
+		wrongUse(opt.lang, complaint)
 	}
 	opt.class.Allow = strings.Split(*allow, ",")
 	opt.class.Lang = opt.lang

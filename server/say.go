@@ -6,7 +6,8 @@ import "posixlab/server/protocol"
 
 var usage = protocol.Message{
 	EN: `usage: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
-       server -class CODE [-allow LIST] [-user NAME] [-own] [-all] [-for TIME]
+       server -class CODE [-allow LIST] [-user NAME] [-names N] [-own] [-all]
+              [-for TIME] [-audit FILE] [-title TITLE] [-quiet]
 
   -port N         the TCP port, 5002 unless given; 0 lets the kernel choose
   -lang en|es     the language of replies and log; else that of the environment
@@ -17,9 +18,12 @@ var usage = protocol.Message{
 
 a class on a LAN:
   -class CODE     serve whoever says HELLO name CODE, and nobody else, by the
-                  class's rules; -class new makes up a code
+                  class's rules; -class new makes up a code, and -class @FILE
+                  reads it from a file: other users here see our arguments
   -allow LIST     the programs that START runs: sleep,yes,…
   -user NAME      whom they run as if the server is root: nobody unless given
+  -names N        how many names one machine may use, 8 unless given; behind
+                  NAT a whole class is one machine
   -own            STOP ends only a student's own processes, not the class's
   -all            LIST shows every process of this machine
   -title TITLE    what client -discover calls it; else this machine's name
@@ -29,7 +33,8 @@ a class on a LAN:
                   unless given; labs audit FILE reads it
 `,
 	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
-     server -class CÓDIGO [-allow LISTA] [-user NOMBRE] [-own] [-all] [-for TIEMPO]
+     server -class CÓDIGO [-allow LISTA] [-user NOMBRE] [-names N] [-own]
+            [-all] [-for TIEMPO] [-audit ARCHIVO] [-title TÍTULO] [-quiet]
 
   -port N         el puerto TCP, 5002 si no se indica; con 0 lo elige el kernel
   -lang en|es     el idioma de respuestas y bitácora; si no, el del entorno
@@ -41,10 +46,14 @@ a class on a LAN:
 
 una clase en una LAN:
   -class CÓDIGO   atiende a quien diga HELLO nombre CÓDIGO, y a nadie más, con
-                  las reglas de la clase; -class new inventa un código
+                  las reglas de la clase; -class new inventa un código, y
+                  -class @ARCHIVO lo lee de un archivo: los demás usuarios de
+                  esta máquina ven nuestros argumentos
   -allow LISTA    los programas que START ejecuta: sleep,yes,…
   -user NOMBRE    como quién se ejecutan si el servidor es root: nobody si no
                   se indica
+  -names N        cuántos nombres puede usar una máquina, 8 si no se indica;
+                  detrás de un NAT, todo un grupo es una sola máquina
   -own            STOP solo termina los procesos propios, no los de la clase
   -all            LIST muestra todos los procesos de esta máquina
   -title TÍTULO   cómo la llama client -discover; si no, como esta máquina
@@ -146,6 +155,12 @@ var (
 	badCode = protocol.Message{
 		EN: "-class %s: a code is 4 to 64 letters and digits, without spaces",
 		ES: "-class %s: un código tiene de 4 a 64 letras y dígitos, sin espacios"}
+	noCode = protocol.Message{
+		EN: "-class %s: the code is to be read from that file: %v",
+		ES: "-class %s: el código se lee de ese archivo: %v"}
+	badNames = protocol.Message{
+		EN: "-names %d: at least one student has to fit a machine",
+		ES: "-names %d: en una máquina debe caber al menos un estudiante"}
 	badTitle = protocol.Message{
 		EN: "-title %s: a title is 1 to 60 printable characters",
 		ES: "-title %s: un título tiene de 1 a 60 caracteres imprimibles"}

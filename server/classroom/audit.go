@@ -12,13 +12,17 @@ import (
 // An entry is a line of the log: a JSON object.
 type entry struct {
 	Time    time.Time `json:"time"`
-	Event   string    `json:"event"` // begin; intent, before a START or STOP is done; request, with what came of it; end
+	Event   string    `json:"event"` // begin; intent, before a START or STOP is done; request, with what came of it; unread, a reply; end
 	Peer    string    `json:"peer,omitempty"`
 	Student string    `json:"student,omitempty"`
 	Request string    `json:"request,omitempty"` // without the class's code
 	Outcome string    `json:"outcome,omitempty"` // ok, error, refused: by the policy
 	PID     int       `json:"pid,omitempty"`     // of START and STOP
 	Reply   string    `json:"reply,omitempty"`   // its first line
+
+	// Unwritten counts requests before this one, of strangers at its address, that have no entry: see stranger.
+	// That of the end counts those of all addresses.
+	Unwritten int `json:"unwritten,omitempty"`
 }
 
 // An audit is the log: a file that is only ever appended to. Each entry is one write: that of what a START or

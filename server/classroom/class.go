@@ -26,6 +26,7 @@ type Options struct {
 	Code    string        // what a student says after HELLO and a name
 	Allow   []string      // the programs that START runs, by name
 	User    string        // whom they run as, when the server is root
+	Names   int           // of students, at most, on one machine
 	Own     bool          // STOP ends only the student's own processes
 	All     bool          // LIST shows every process of the machine
 	Lasting time.Duration // how long the class lasts; 0: until the server is told to end
@@ -47,11 +48,16 @@ type Limits struct {
 	File        uint64        // the size of a file that it writes, in bytes: RLIMIT_FSIZE
 	Descriptors uint64        // RLIMIT_NOFILE
 	Threads     uint64        // of the user that all of them run as: RLIMIT_NPROC, only when that is another than the server's
+	Hello       time.Duration // from a connection's begin to the right HELLO
+	Reply       time.Duration // how long a reply may wait until she reads it
 }
 
 // Usual are the limits unless an instructor says otherwise.
 var Usual = Limits{Connections: 4, Processes: 10, Rate: 5, Wall: 10 * time.Minute, CPU: 10 * time.Second,
-	Memory: 512 << 20, File: 1 << 20, Descriptors: 64, Threads: 2000}
+	Memory: 512 << 20, File: 1 << 20, Descriptors: 64, Threads: 2000, Hello: time.Minute, Reply: 10 * time.Second}
+
+// UsualNames is how many students may share a machine, or an address (NAT), unless an instructor says otherwise.
+const UsualNames = 8
 
 // Harmless are programs that can do little more than wait, count and compute. What they print goes to
 // /dev/null.
@@ -80,13 +86,16 @@ type Class struct {
 	pause  func(time.Duration) // lets a guest who guesses wait
 	server int                 // the pid of the server, from which all processes of the class descend
 	forked func(pid int) bool  // whether the server made a process itself, by fork
+	before map[process]bool    // the children that the server had before the class
+	reaper chan os.Signal      // a SIGCHLD: see endOrphans
 
-	mu       sync.Mutex
-	students map[string]*student
-	silent   map[netip.Addr]int // connections that have not said HELLO
-	wrong    map[netip.Addr]int // codes, since the last right one
-	roots    map[root]*student  // who started a process
-	count    Summary
+	mu        sync.Mutex
+	students  map[string]*student
+	silent    map[netip.Addr]int       // connections that have not said HELLO
+	wrong     map[netip.Addr]int       // codes, since the last right one
+	strangers map[netip.Addr]*stranger // what was written of those who have not said HELLO
+	roots     map[process]*student     // who started a process
+	count     Summary
 }
 
 // A student is who said her name and the code. One student may have several connections.
@@ -94,8 +103,8 @@ type student struct {
 	name        string
 	from        netip.Addr // the machine that she is on
 	connections int
-	tokens      float64 // requests that she may make now
-	filled      time.Time
+	requests    bucket     // that she may make now
+	starting    sync.Mutex // held from the count of her processes until a new one is counted
 }
 
 // A Summary counts what happened in a class.
@@ -106,7 +115,8 @@ type Summary struct {
 // Open begins a class on a server, which tells what it forked. An error says what the instructor can do about it.
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
-		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int), roots: make(map[root]*student)}
+		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
+		strangers: make(map[netip.Addr]*stranger), roots: make(map[process]*student), before: make(map[process]bool)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
 		return nil, err
@@ -121,7 +131,10 @@ func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	if c.log, err = openAudit(opt.Audit); err != nil {
 		return nil, refuse(noAudit, opt.Audit, err)
 	}
-	return c, c.log.write(entry{Time: c.now(), Event: "begin"})
+	if err := c.log.write(entry{Time: c.now(), Event: "begin"}); err != nil {
+		return nil, err
+	}
+	return c, c.watchForOrphans()
 }
 
 // Allowed are the programs that START runs, in order.
@@ -130,9 +143,14 @@ func (c *Class) Allowed() []string { return slices.Sorted(maps.Keys(c.allow)) }
 // Close ends what is left of the class's processes, and the log.
 func (c *Class) Close() (Summary, error) {
 	left := c.endAll()
+	c.noMoreOrphans()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.log.write(entry{Time: c.now(), Event: "end"})
+	end := entry{Time: c.now(), Event: "end"}
+	for _, s := range c.strangers {
+		end.Unwritten += s.unwritten
+	}
+	c.log.write(end)
 	return c.count, errors.Join(left, c.log.close())
 }
 

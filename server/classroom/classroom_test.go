@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -38,11 +39,12 @@ type stage struct {
 	at     time.Time
 	paused []time.Duration
 	forks  map[int]bool
+	close  func() error // once: the class
 }
 
 func open(t *testing.T, change func(*Options)) *stage {
 	t.Helper()
-	opt := Options{Code: "Q7W3E9", Allow: []string{"sleep", "yes"}, User: "nobody", Limits: Usual,
+	opt := Options{Code: "Q7W3E9", Allow: []string{"sleep", "yes"}, User: "nobody", Names: UsualNames, Limits: Usual,
 		Audit: filepath.Join(t.TempDir(), "class.jsonl"), Lang: protocol.English}
 	if change != nil {
 		change(&opt)
@@ -53,9 +55,40 @@ func open(t *testing.T, change func(*Options)) *stage {
 		t.Fatal(err)
 	}
 	s.now = func() time.Time { return s.at }
-	s.pause = func(d time.Duration) { s.paused = append(s.paused, d) }
-	t.Cleanup(func() { s.Class.Close(); s.collect() })
+	s.pause = func(d time.Duration) { s.mu.Lock(); defer s.mu.Unlock(); s.paused = append(s.paused, d) }
+	s.close = sync.OnceValue(func() error {
+		closed := make(chan struct{})
+		var reaper sync.WaitGroup
+		reaper.Go(func() { // as the server has one
+			for look := time.NewTicker(time.Millisecond); ; <-look.C {
+				s.collect()
+				select {
+				case <-closed:
+					return
+				default:
+				}
+			}
+		})
+		_, err := s.Close()
+		close(closed)
+		reaper.Wait()
+		return err
+	})
+	t.Cleanup(func() { s.close() })
 	return s
+}
+
+// run starts a program as the server itself runs ps: one that it forked is no orphan of the class.
+func (s *stage) run(program string, args ...string) *exec.Cmd {
+	s.t.Helper()
+	s.mu.Lock() // held across fork and record, as in the server
+	defer s.mu.Unlock()
+	cmd := exec.Command(program, args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.forks[cmd.Process.Pid] = true
+	return cmd
 }
 
 // collect takes the statuses of what has ended.
@@ -70,8 +103,17 @@ func (s *stage) collect() {
 
 // List plays a table with all processes of the machine.
 func (s *stage) List() (string, error) {
-	out, err := exec.Command("ps", "-e", "-o", "pid,comm").Output()
-	return string(out), err
+	out, err := os.CreateTemp(s.t.TempDir(), "ps")
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	ps := s.run("sh", "-c", `exec ps -e -o pid,comm >"$0"`, out.Name())
+	if err := ps.Wait(); err != nil {
+		return "", err
+	}
+	table, err := io.ReadAll(out)
+	return string(table), err
 }
 
 func (s *stage) Start(argv []string) (int, string, error) {
@@ -81,13 +123,13 @@ func (s *stage) Start(argv []string) (int, string, error) {
 	}
 	defer null.Close()
 	fd := null.Fd()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	pid, err := s.ForkExec(argv, &syscall.ProcAttr{Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setpgid: true}})
 	if err != nil {
 		return 0, "", err
 	}
-	s.mu.Lock()
 	s.forks[pid] = true
-	s.mu.Unlock()
 	return pid, fmt.Sprintf("OK: PID %d\n", pid), nil
 }
 
@@ -216,7 +258,7 @@ func TestLines(t *testing.T) {
 		}
 	}()
 	defer unix.Close(pair[0])
-	lines := NewLines(pair[0])
+	lines := NewLines(NewConn(pair[0], Usual))
 	for _, want := range []string{"LIST", "EXIT", "", strings.Repeat("x", protocol.Limit), "error", "after", "last", "EOF"} {
 		line, err := lines.Next()
 		switch {
@@ -243,6 +285,16 @@ func TestNames(t *testing.T) {
 	s.join("ana", "10.0.0.1")
 }
 
+// TestNamesOfMachine bounds the names of one machine, and so what it may do in all.
+func TestNamesOfMachine(t *testing.T) {
+	s := open(t, func(o *Options) { o.Names = 2 })
+	s.join("ana", "10.0.0.1").Leave()
+	s.join("bea", "10.0.0.1")
+	s.ask(s.guest("10.0.0.1:1000"), "HELLO cleo Q7W3E9", "Error…on the machine 10.0.0.1 there are 2 names already")
+	s.join("ana", "10.0.0.1")
+	s.join("cleo", "10.0.0.2")
+}
+
 func TestRate(t *testing.T) {
 	s := open(t, func(o *Options) { o.Limits.Rate = 3 })
 	g, other := s.join("ana", "10.0.0.1"), s.join("bea", "10.0.0.1")
@@ -252,6 +304,9 @@ func TestRate(t *testing.T) {
 	s.ask(g, "STOP x", "Error…too fast: at most 3")
 	s.ask(s.join("ana", "10.0.0.1"), "STOP x", "Error…too fast") // on any of her connections
 	s.ask(other, "STOP x", "Error…not a pid")
+	if diff := cmp.Diff([]time.Duration{time.Second / 3, time.Second / 3}, s.paused); diff != "" {
+		t.Errorf("who is too fast waits: %s", diff)
+	}
 	s.at = s.at.Add(time.Second)
 	for range 3 {
 		s.ask(g, "STOP x", "Error…not a pid")
@@ -318,6 +373,27 @@ func TestStart(t *testing.T) {
 	s.start(s.join("bea", "10.0.0.1"), "START sleep 1000")
 }
 
+// TestStartAtOnce has connections of one student START at the same moment: no more run than one after the other.
+func TestStartAtOnce(t *testing.T) {
+	s := open(t, func(o *Options) { o.Limits.Processes, o.Limits.Rate = 3, 100 })
+	var started atomic.Int32
+	var starting sync.WaitGroup
+	for range s.opt.Limits.Connections {
+		g := s.join("ana", "10.0.0.1")
+		starting.Go(func() {
+			for range 3 {
+				if reply, _ := g.Answer("START sleep 1000", s); strings.HasPrefix(reply, "OK") {
+					started.Add(1)
+				}
+			}
+		})
+	}
+	starting.Wait()
+	if n := started.Load(); n != 3 {
+		t.Errorf("%d were started", n)
+	}
+}
+
 // TestExecFails has exec fail in the child: the error comes back over the pipe, and no child is left.
 func TestExecFails(t *testing.T) {
 	s := open(t, nil)
@@ -338,13 +414,7 @@ func TestStop(t *testing.T) {
 		s := open(t, func(o *Options) { o.Own = own })
 		ana, bea := s.join("ana", "10.0.0.1"), s.join("bea", "10.0.0.2")
 		pid := s.start(ana, "START sleep 1000")
-		stranger := exec.Command("sleep", "1000") // a child of the server, like ps, and not the class's
-		if err := stranger.Start(); err != nil {
-			t.Fatal(err)
-		}
-		s.mu.Lock()
-		s.forks[stranger.Process.Pid] = true
-		s.mu.Unlock()
+		stranger := s.run("sleep", "1000") // a child of the server, like ps, and not the class's
 		for _, line := range []string{"STOP 0", "STOP 1", "STOP -1", "STOP 4294967298", "STOP x"} {
 			s.ask(bea, line, "Error")
 		}
@@ -386,47 +456,6 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestOrphan has a process of the class whose parent has ended stay the class's: it is ended with it.
-func TestOrphan(t *testing.T) {
-	s := open(t, func(o *Options) { o.Allow = []string{"sleep", "setsid"} })
-	g := s.join("ana", "10.0.0.1")
-	pid := s.start(g, "START setsid -f sleep 1000") // forks, and its parent exits
-	unix.Wait4(pid, nil, 0, nil)
-	orphan := 0
-	for limit := time.Now().Add(time.Minute); orphan == 0; time.Sleep(time.Millisecond) { // until setsid has become sleep
-		now, err := s.processes()
-		if err != nil || time.Now().After(limit) {
-			t.Fatalf("no orphan: %v, %v", now.living(nil), err)
-		}
-		for _, pid := range now.living(nil) {
-			if now.of[pid].comm == "sleep" {
-				orphan = pid
-			}
-		}
-	}
-	if table := s.ask(g, "LIST", " …sleep"); table != fmt.Sprintf("    PID COMMAND\n%7d sleep\n", orphan) {
-		t.Errorf("%q", table)
-	}
-	if _, err := s.Class.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var status unix.WaitStatus
-	if _, err := unix.Wait4(orphan, &status, 0, nil); err != nil || status.Signal() != unix.SIGKILL {
-		t.Errorf("%v, %v", status, err)
-	}
-	s.Class.log, _ = openAudit(s.opt.Audit) // for the cleanup
-}
-
-// TestWall has a process of the class end when its time is up.
-func TestWall(t *testing.T) {
-	s := open(t, func(o *Options) { o.Limits.Wall = 50 * time.Millisecond })
-	pid := s.start(s.join("ana", "10.0.0.1"), "START sleep 1000")
-	var status unix.WaitStatus
-	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil || status.Signal() != unix.SIGKILL {
-		t.Errorf("%v, %v", status, err)
-	}
-}
-
 // TestAudit reads what was written of a few requests: in order, whole, and without the code.
 func TestAudit(t *testing.T) {
 	s := open(t, nil)
@@ -462,6 +491,58 @@ func TestAudit(t *testing.T) {
 	}
 	if info, _ := os.Stat(s.opt.Audit); info.Mode().Perm() != 0o600 {
 		t.Errorf("%v", info.Mode())
+	}
+}
+
+// TestStrangersInLog bounds what a machine's strangers have the log hold, on any number of connections. Nothing of
+// a student's is left out, and no request is left uncounted.
+func TestStrangersInLog(t *testing.T) {
+	s := open(t, nil)
+	ask := func(address string, n int) {
+		for range n {
+			g := s.guest(address)
+			s.ask(g, "LIST", "Error")
+			g.Leave()
+		}
+	}
+	ask("10.0.0.1:1000", 100)
+	ask("10.0.0.2:1000", 3)
+	s.at = s.at.Add(time.Minute)
+	ask("10.0.0.1:1001", 10)
+	s.ask(s.join("ana", "10.0.0.1"), "LIST", " …PID")
+	ask("10.0.0.1:1002", 5)
+	s.ask(s.join("bea", "10.0.0.1"), "LIST", " …PID")
+	ask("10.0.0.1:1003", 7)
+	ask("10.0.0.2:1001", 30)
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	type line struct {
+		Event, Student string
+		Entries        int // in a row, alike
+		Unwritten      int
+	}
+	var got []line
+	data, err := os.ReadFile(s.opt.Audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text := range strings.Lines(string(data)) {
+		var e entry
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			t.Fatal(err)
+		}
+		l := line{e.Event, e.Student, 1, e.Unwritten}
+		if n := len(got); n > 0 && l.Unwritten == 0 && got[n-1].Event == l.Event && got[n-1].Student == l.Student {
+			got[n-1].Entries++
+			continue
+		}
+		got = append(got, l)
+	}
+	want := []line{{"begin", "", 1, 0}, {"request", "", 23, 0}, {"request", "", 6, 80}, {"request", "ana", 2, 4},
+		{"request", "bea", 2, 5}, {"request", "", 20, 0}, {"end", "", 1, 17}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -523,7 +604,7 @@ func FuzzHello(f *testing.F) {
 		f.Add(line)
 	}
 	c, err := Open(Options{Code: "Q7W3E9", Allow: []string{"sleep"}, User: "nobody", Limits: Usual,
-		Audit: os.DevNull, Lang: protocol.Spanish}, func(int) bool { return false })
+		Audit: os.DevNull, Lang: protocol.Spanish}, func(int) bool { return true }) // the fuzzer's own children, too
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -99,8 +99,9 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 	if e.Outcome == "refused" {
 		g.class.count.Refused++
 	}
+	written := g.class.noted(g, &e)
 	g.class.mu.Unlock()
-	if g.class.log.write(e) != nil {
+	if written && g.class.log.write(e) != nil {
 		return protocol.ErrorReply(g.class.opt.Lang, protocol.Refuse(auditFailed)), true
 	}
 	return reply, exit
@@ -180,7 +181,10 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 	s := c.students[name]
 	switch {
 	case s == nil:
-		s = &student{name: name, from: g.peer.Addr(), tokens: float64(2 * c.opt.Limits.Rate), filled: c.now()}
+		if c.names(g.peer.Addr()) >= c.opt.Names {
+			return "", false, refuse(tooManyNames, g.peer.Addr(), c.opt.Names)
+		}
+		s = &student{name: name, from: g.peer.Addr()}
 		c.students[name] = s
 		c.count.Students++
 	case s.from != g.peer.Addr(): // a name is its first machine's for as long as the class lasts
@@ -194,27 +198,23 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 	return welcome.In(c.opt.Lang, name, strings.Join(c.Allowed(), " ")) + "\n", false, nil
 }
 
+// names counts the students of a machine: with any number of names there, a student would have any number of
+// limits. It is called with the lock held.
+func (c *Class) names(from netip.Addr) (n int) {
+	for _, s := range c.students {
+		if s.from == from {
+			n++
+		}
+	}
+	return n
+}
+
 // goodName reports whether a name can be shown to a class: letters, digits and a few signs, no more than 32.
 func goodName(name string) bool {
 	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= longestName &&
 		!strings.ContainsFunc(name, func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" -_.'", r)
 		})
-}
-
-// mayAsk takes one from a student's tokens. They grow again with time, up to those of two seconds.
-func (c *Class) mayAsk(s *student) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := c.now()
-	most := float64(2 * c.opt.Limits.Rate)
-	s.tokens = min(most, s.tokens+now.Sub(s.filled).Seconds()*float64(c.opt.Limits.Rate))
-	s.filled = now
-	if s.tokens < 1 {
-		return false
-	}
-	s.tokens--
-	return true
 }
 
 // printable is a request as the log keeps it: without the code, and not longer than a line needs to be.

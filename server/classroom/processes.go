@@ -6,12 +6,30 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
-// A root is a process that START made. Its pid alone could be another one's later.
-type root struct {
+// A process is one and no other: its pid alone could be another one's later.
+type process struct {
 	pid   int
 	began uint64 // since the machine was started, in clock ticks: starttime of proc_pid_stat(5)
+}
+
+// kill ends it by force, and nobody who has its pid by now: a descriptor stays that of the process which it was
+// opened for (pidfd_open(2)), so what is looked at through the pid afterwards is what gets the signal, or has gone.
+//
+// POSIX has nothing like it: kill(pid, SIGKILL) may reach another process than the one that was looked at.
+func (p process) kill() error {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) // the only copy
+	if st, err := readStat(p.pid); err != nil || st.began != p.began {
+		return unix.ESRCH
+	}
+	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 }
 
 // A tree is what descends from the server at one moment. The server is a subreaper (prctl(2)), so that an
@@ -77,8 +95,8 @@ func (t *tree) root(pid int) (child int, found bool) {
 	return 0, false
 }
 
-// owner tells whose a process is: of the student who started what it descends from; of nobody, if that has
-// ended; and not the class's at all, if it does not descend from the server, or is the ps of a LIST.
+// owner tells whose a process is: of the student who started what it descends from; of nobody, if it is an
+// orphan; and not the class's at all, if it does not descend from the server, or is the ps of a LIST.
 func (t *tree) owner(pid int) (s *student, ours bool) {
 	child, found := t.root(pid)
 	if !found {
@@ -87,7 +105,7 @@ func (t *tree) owner(pid int) (s *student, ours bool) {
 	if s, started := t.roots[child]; started {
 		return s, true
 	}
-	return nil, !t.class.forked(child)
+	return nil, !t.class.before[process{child, t.of[child].began}] && !t.class.forked(child)
 }
 
 // living are the processes of a student, or of the whole class if she is nil, that have not ended.

@@ -46,6 +46,9 @@ var (
 	tooManyConnections = protocol.Message{
 		EN: "you have %d connections already: close one",
 		ES: "ya tienes %d conexiones: cierra una"}
+	tooManyNames = protocol.Message{
+		EN: "on the machine %s there are %d names already: use one of them; server -names allows more",
+		ES: "en la máquina %s ya hay %d nombres: usa uno de ellos; server -names permite más"}
 	tooFast = protocol.Message{
 		EN: "too fast: at most %d requests a second",
 		ES: "vas muy rápido: a lo más %d peticiones por segundo"}
@@ -61,6 +64,9 @@ var (
 	notYours = protocol.Message{
 		EN: "process %d is not yours",
 		ES: "el proceso %d no es tuyo"}
+	unread = protocol.Message{
+		EN: "the connection was closed: she did not read her reply within %v",
+		ES: "se cerró la conexión: no leyó su respuesta en %v"}
 	auditFailed = protocol.Message{
 		EN: "the server cannot write its log, so it runs nothing: tell your instructor",
 		ES: "el servidor no puede escribir su bitácora, así que no ejecuta nada: avisa a tu docente"}

@@ -17,7 +17,9 @@ func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err e
 	if _, allowed := c.allow[argv[0]]; !allowed {
 		return "", refuse(notAllowed, protocol.Quote(argv[0]), strings.Join(c.Allowed(), " "))
 	}
-	now, err := c.processes()
+	g.student.starting.Lock() // or two of her connections could both be the last that is allowed
+	defer g.student.starting.Unlock()
+	now, err := c.endOrphans()
 	if err != nil {
 		return "", err
 	}
@@ -33,15 +35,14 @@ func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err e
 	defer c.mu.Unlock()
 	c.count.Started++
 	if st, err := readStat(pid); err == nil { // else it has ended already
-		r := root{pid, st.began}
-		c.roots[r] = g.student
-		time.AfterFunc(c.opt.Limits.Wall, func() { c.end(r) })
+		root := process{pid, st.began}
+		c.roots[root] = g.student
+		time.AfterFunc(c.opt.Limits.Wall, func() { root.kill() }) // what it started are orphans then
 	}
 	return reply, nil
 }
 
-// stop ends a process of the class, or only one of the student's own, by force. It looks at the process
-// through a descriptor, which stays that process's even if another one gets its pid (pidfd_open(2)).
+// stop ends a process of the class, or only one of the student's own, by force.
 func (g *Guest) stop(arg string, verbs Verbs, e *entry) (reply string, err error) {
 	c := g.class
 	pid, err := protocol.ParsePID(arg)
@@ -49,24 +50,21 @@ func (g *Guest) stop(arg string, verbs Verbs, e *entry) (reply string, err error
 		return "", err
 	}
 	e.PID = pid
-	// POSIX has nothing like it: kill(pid, SIGKILL) may reach another process than the one that was looked at.
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return "", protocol.Refuse(protocol.CannotStop, pid, err)
-	}
-	defer unix.Close(fd) // the only copy
 	now, err := c.processes()
 	if err != nil {
 		return "", err
 	}
+	st, there := now.of[pid]
 	owner, ours := now.owner(pid)
 	switch {
+	case !there:
+		return "", protocol.Refuse(protocol.CannotStop, pid, unix.ESRCH)
 	case !ours:
 		return "", refuse(notOfTheClass, pid)
 	case c.opt.Own && owner != g.student:
 		return "", refuse(notYours, pid)
 	}
-	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+	if err := (process{pid, st.began}).kill(); err != nil {
 		return "", protocol.Refuse(protocol.CannotStop, pid, err)
 	}
 	c.mu.Lock()
@@ -104,39 +102,4 @@ func (g *Guest) list(verbs Verbs) (string, error) {
 		table += row + "\n"
 	}
 	return table, nil
-}
-
-// end ends a process that a student started and all that descends from it, if it is still there.
-func (c *Class) end(r root) {
-	now, err := c.processes()
-	if err != nil || now.of[r.pid].began != r.began {
-		return
-	}
-	for pid := range now.of {
-		if child, found := now.root(pid); found && child == r.pid {
-			unix.Kill(pid, unix.SIGKILL)
-		}
-	}
-}
-
-// endAll ends every process of the class, time and again until none is left: one may fork meanwhile.
-func (c *Class) endAll() error {
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for tooLong := time.Now().Add(10 * time.Second); ; <-look.C {
-		now, err := c.processes()
-		if err != nil {
-			return err
-		}
-		living := now.living(nil)
-		switch {
-		case len(living) == 0:
-			return nil
-		case time.Now().After(tooLong):
-			return refuse(processesLeft, len(living))
-		}
-		for _, pid := range living {
-			unix.Kill(pid, unix.SIGKILL)
-		}
-	}
 }
