@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posixlab/server/classroom"
+	"posixlab/server/classroom/page"
 	"posixlab/server/protocol"
 )
 
@@ -70,6 +71,8 @@ func (s *server) openClass() {
 	if opt.Code == "new" {
 		opt.Code = classroom.NewCode()
 	}
+	opt.Tell, opt.Others = s.tell, s.options.page != page.Off
+	s.options.class = opt
 	class, err := classroom.Open(opt, s.children.forked)
 	if err != nil {
 		s.cannotStart(err)
@@ -81,6 +84,7 @@ func (s *server) openClass() {
 	}
 	s.log.say(logListen, classOpens, opt.Code, opt.Code, lanAddress())
 	s.log.say(logListen, classRuns, strings.Join(class.Allowed(), " "), as)
+	s.openPage()
 	if opt.Lasting > 0 {
 		time.AfterFunc(opt.Lasting, func() { unix.Kill(os.Getpid(), unix.SIGTERM) }) // as if the instructor had ended it
 	}
@@ -117,13 +121,11 @@ func hostname() string {
 }
 
 // announce tells the LAN of the class until stop is closed.
-func (s *server) announce(fd int, stop <-chan struct{}) {
-	local, _ := unix.Getsockname(fd) // the port, also if the kernel chose it
-	in, isIPv4 := local.(*unix.SockaddrInet4)
-	if s.options.class.Quiet || !isIPv4 {
+func (s *server) announce(port int, stop <-chan struct{}) {
+	if s.options.class.Quiet {
 		return
 	}
-	if err := classroom.Announce(s.options.class.Title, in.Port, stop); err != nil {
+	if err := classroom.Announce(s.options.class.Title, port, stop); err != nil {
 		s.log.say(logWarn, notAnnounced, err)
 	}
 }
@@ -132,7 +134,11 @@ func (s *server) announce(fd int, stop <-chan struct{}) {
 func (s *server) acceptStudents(fd int) {
 	stop := make(chan struct{})
 	defer close(stop)
-	s.announce(fd, stop)
+	if local, _ := unix.Getsockname(fd); local != nil { // the port, also if the kernel chose it
+		port := local.(*unix.SockaddrInet4).Port
+		s.startPage(port)
+		s.announce(port, stop)
+	}
 	for {
 		conn, peer, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
 		switch err {
@@ -144,6 +150,7 @@ func (s *server) acceptStudents(fd int) {
 				continue
 			}
 			s.log.say(logAccept, accepted, c.number, c.peer, conn)
+			s.tell(classroom.Event{Kind: classroom.Accepted, Peer: c.peer})
 			go s.teach(c)
 		case unix.EINVAL: // shut down
 			unix.Close(fd) // the only copy: no child has one
@@ -207,7 +214,7 @@ type classVerbs struct {
 func (v classVerbs) List() (string, error) { return v.list(v.client) }
 
 // Start is spawn for a class: what it starts confines itself.
-func (v classVerbs) Start(argv []string) (pid int, reply string, err error) {
+func (v classVerbs) Start(student string, argv []string) (pid int, reply string, err error) {
 	v.children.mu.Lock() // held across fork and record: see reap
 	defer v.children.mu.Unlock()
 	if v.children.ending {
@@ -224,8 +231,12 @@ func (v classVerbs) Start(argv []string) (pid int, reply string, err error) {
 	if err != nil {
 		return 0, "", explainExec(argv[0], err)
 	}
-	v.children.living[pid] = &child{pid: pid, name: argv[0], ended: make(chan struct{})}
+	c := &child{pid: pid, name: argv[0], ended: make(chan struct{})}
+	v.children.living[pid] = c
 	v.log.say(logFork, born, pid, printable(strings.Join(argv, " ")))
+	v.tell(classroom.Event{Kind: classroom.Forked, PID: pid, Student: student, Program: argv[0]})
+	v.tell(classroom.Event{Kind: classroom.Executed, PID: pid, Student: student, Program: printable(strings.Join(argv, " "))})
+	v.tellEnd(c)
 	return pid, protocol.Started.In(v.lang, printable(argv[0]), pid) + "\n", nil
 }
 

@@ -22,7 +22,7 @@ const hello = "this is a class: first say HELLO, your name and its code: HELLO a
 func startClass(t *testing.T, args ...string) (s *server, audit string) {
 	t.Helper()
 	audit = filepath.Join(t.TempDir(), "class.jsonl")
-	return start(t, options{args: append([]string{"-class", "Q7W3E9", "-quiet", "-audit", audit}, args...)}), audit
+	return start(t, options{args: append([]string{"-class", "Q7W3E9", "-quiet", "-page", "off", "-audit", audit}, args...)}), audit
 }
 
 func (s *server) join(name string) *client {
@@ -84,7 +84,7 @@ func TestClass(t *testing.T) {
 // TestClassWithoutDescriptors has a class go on when there is none left to accept with.
 func TestClassWithoutDescriptors(t *testing.T) {
 	audit := filepath.Join(t.TempDir(), "class.jsonl")
-	s := start(t, options{args: []string{"-class", "Q7W3E9", "-quiet", "-audit", audit}, shell: "ulimit -n 22"})
+	s := start(t, options{args: []string{"-class", "Q7W3E9", "-quiet", "-page", "off", "-audit", audit}, shell: "ulimit -n 22"})
 	var joined []*client
 	for range 4 {
 		joined = append(joined, s.join(fmt.Sprint("ana", len(joined))))
@@ -116,7 +116,7 @@ func TestClassCodeFile(t *testing.T) {
 	if err := os.WriteFile(code, []byte("Q7W3E9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, options{args: []string{"-class", "@" + code, "-quiet", "-audit", filepath.Join(dir, "class.jsonl")}})
+	s := start(t, options{args: []string{"-class", "@" + code, "-quiet", "-page", "off", "-audit", filepath.Join(dir, "class.jsonl")}})
 	s.join("ana").exit()
 	for _, file := range []string{"cmdline", "environ"} {
 		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.pid, file)); err != nil || strings.Contains(string(text), "Q7W3E9") {
@@ -179,7 +179,7 @@ func TestClassMisuse(t *testing.T) {
 // namespaces: the class tells a LAN of two machines.
 func testClassFrom(t *testing.T, pid int) {
 	audit := filepath.Join(t.TempDir(), "class.jsonl")
-	s := start(t, options{args: []string{"-class", "Q7W3E9", "-title", "Redes, grupo 1", "-audit", audit}})
+	s := start(t, options{args: []string{"-class", "Q7W3E9", "-page", "off", "-title", "Redes, grupo 1", "-audit", audit}})
 	var from net.Addr
 	datagram := make([]byte, 2048)
 	err := onOther(pid, func() error {

@@ -24,6 +24,7 @@ type options struct {
 	maxClients int
 	open       bool // serve peers on other machines too
 	class      classroom.Options
+	page       string // where the class's page listens, or off
 }
 
 // parseFlags reads the command line. Wrong use is explained and ends the program with status 2.
@@ -38,6 +39,7 @@ func parseFlags(args []string) options {
 	showVersion := flags.Bool("version", false, "")
 	opt.class.Limits = classroom.Usual
 	allow := classFlags(flags, &opt.class)
+	flags.StringVar(&opt.page, "page", ":5080", "")
 
 	err := flags.Parse(args)
 	switch {

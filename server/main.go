@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posixlab/server/classroom"
+	"posixlab/server/classroom/page"
 	"posixlab/server/protocol"
 )
 
@@ -31,6 +32,7 @@ type server struct {
 
 	accept func(fd int)     // acceptClients, or acceptStudents
 	class  *classroom.Class // the policy of a class; nil: there is none
+	page   *page.Page       // what its projector shows; nil: nothing
 }
 
 // START main OMIT

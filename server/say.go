@@ -28,6 +28,8 @@ a class on a LAN:
   -all            LIST shows every process of this machine
   -title TITLE    what client -discover calls it; else this machine's name
   -quiet          do not announce the class on the LAN
+  -page ADDR      where browsers see the class: HOST:PORT or :PORT, :5080 unless
+                  given; off: nowhere
   -for DURATION   how long the class lasts: 90m; else until Ctrl-C
   -audit FILE     where every request and its outcome is written; class.jsonl
                   unless given; labs audit FILE reads it
@@ -58,6 +60,8 @@ una clase en una LAN:
   -all            LIST muestra todos los procesos de esta máquina
   -title TÍTULO   cómo la llama client -discover; si no, como esta máquina
   -quiet          no anuncia la clase en la LAN
+  -page DIRECCIÓN dónde se ve la clase en un navegador: HOST:PUERTO o :PUERTO,
+                  :5080 si no se indica; off: en ningún lado
   -for DURACIÓN   cuánto dura la clase: 90m; si no, hasta Ctrl-C
   -audit ARCHIVO  dónde se escribe cada petición y su resultado; class.jsonl si
                   no se indica; labs audit ARCHIVO lo lee
@@ -179,4 +183,13 @@ var (
 	sameUser = protocol.Message{
 		EN: "the server's own user, since it is not root",
 		ES: "el usuario del propio servidor, que no es root"}
+	pageOpens = protocol.Message{
+		EN: "the projector shows, for you alone: %s; everybody else may see http://%s:%d/",
+		ES: "el proyector muestra, solo para ti: %s; los demás pueden ver http://%s:%d/"}
+	noPage = protocol.Message{
+		EN: "the class has no page: %v",
+		ES: "la clase no tiene página: %v"}
+	ordered = protocol.Message{
+		EN: "the instructor orders: %s",
+		ES: "orden de quien da la clase: %s"}
 )

@@ -35,6 +35,8 @@ type Options struct {
 	Title   string // what the class is called, in its announcements
 	Quiet   bool   // it does not announce itself
 	Lang    protocol.Lang
+	Others  bool        // the server has children that are none of the class's: a page
+	Tell    func(Event) // is told what happens, and does not wait; nil: nobody is
 }
 
 // Limits bound a student, and each process that she starts.
@@ -89,6 +91,9 @@ type Class struct {
 	before map[process]bool    // the children that the server had before the class
 	reaper chan os.Signal      // a SIGCHLD: see endOrphans
 
+	instructor *student          // whose processes those of her orders are
+	own        map[string]string // paths of programs that her orders need
+
 	mu        sync.Mutex
 	students  map[string]*student
 	silent    map[netip.Addr]int       // connections that have not said HELLO
@@ -116,9 +121,12 @@ type Summary struct {
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
 		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
-		strangers: make(map[netip.Addr]*stranger), roots: make(map[process]*student), before: make(map[process]bool)}
+		strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor}, roots: make(map[process]*student), before: make(map[process]bool)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
+		return nil, err
+	}
+	if c.own, err = resolve([]string{sleeper}); err != nil {
 		return nil, err
 	}
 	if c.as, err = lookUp(opt.User); err != nil {
@@ -157,4 +165,23 @@ func (c *Class) Close() (Summary, error) {
 // rightCode compares in a time that does not depend on how much of a guess is right.
 func (c *Class) rightCode(guess string) bool {
 	return subtle.ConstantTimeCompare([]byte(guess), []byte(c.opt.Code)) == 1
+}
+
+// tell tells of something that has just happened. The lock is not held: whoever is told may ask for the seats.
+func (c *Class) tell(e Event) {
+	if c.opt.Tell != nil {
+		c.opt.Tell(e)
+	}
+}
+
+// Seats are the students who are connected.
+func (c *Class) Seats() (seats []Seat) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.students {
+		if s.connections > 0 {
+			seats = append(seats, Seat{Student: s.name, Peer: s.from.String(), Connections: s.connections})
+		}
+	}
+	return seats
 }

@@ -116,7 +116,7 @@ func (s *stage) List() (string, error) {
 	return string(table), err
 }
 
-func (s *stage) Start(argv []string) (int, string, error) {
+func (s *stage) Start(_ string, argv []string) (int, string, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, "", err
@@ -620,7 +620,7 @@ func FuzzHello(f *testing.F) {
 		if joined != strings.HasPrefix(reply, "OK") || !strings.HasSuffix(reply, "\n") || strings.Count(reply, "\n") != 1 {
 			t.Errorf("%q: %q, joined %v", line, reply, joined)
 		}
-		if words := strings.Fields(line); joined && (len(words) < 3 || words[len(words)-1] != "Q7W3E9" || !goodName(g.student.name)) {
+		if words := strings.Fields(line); joined && (len(words) < 3 || words[len(words)-1] != "Q7W3E9" || !GoodName(g.student.name)) {
 			t.Errorf("%q joined as %q", line, g.student.name)
 		}
 	})
@@ -630,7 +630,7 @@ func FuzzHello(f *testing.F) {
 type nothing struct{ t *testing.T }
 
 func (n nothing) List() (string, error) { n.t.Error("LIST"); return "", nil }
-func (n nothing) Start([]string) (int, string, error) {
+func (n nothing) Start(string, []string) (int, string, error) {
 	n.t.Error("START")
 	return 0, "", errors.New("START")
 }

@@ -85,7 +85,7 @@ const Confined = "posixlab-confined"
 //
 // The caller holds the lock that keeps the reaper from a child whose exec failed.
 func (c *Class) ForkExec(argv []string, attr *syscall.ProcAttr) (pid int, err error) {
-	orders, err := json.Marshal(confinement{c.allow[argv[0]], c.as, c.rlimits()})
+	orders, err := json.Marshal(c.confinementOf(argv[0]))
 	if err != nil {
 		return 0, err
 	}

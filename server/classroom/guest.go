@@ -14,7 +14,7 @@ import (
 // Verbs are the server's own. The policy calls them when it has nothing against a request.
 type Verbs interface {
 	List() (table string, err error)
-	Start(argv []string) (pid int, reply string, err error)
+	Start(student string, argv []string) (pid int, reply string, err error)
 	Stopped(pid int) (reply string) // the reply to a STOP, which the policy carries out
 }
 
@@ -27,7 +27,7 @@ type Guest struct {
 }
 
 const (
-	longestName  = 32 // of a student's name, in runes
+	LongestName  = 32 // of a student's name, in runes
 	mostTries    = 5  // requests before the right HELLO, until the connection is closed
 	mostSilent   = 8  // connections of one machine that have not said HELLO
 	longestPause = 30 * time.Second
@@ -56,11 +56,14 @@ func (g *Guest) Joined() bool { return g.student != nil }
 // Leave gives the connection back.
 func (g *Guest) Leave() {
 	g.class.mu.Lock()
-	defer g.class.mu.Unlock()
 	if g.student != nil {
 		g.student.connections--
 	} else {
 		g.class.noLongerSilent(g.peer.Addr())
+	}
+	g.class.mu.Unlock()
+	if g.student != nil {
+		g.class.tell(Event{Kind: Left, Student: g.student.name, Peer: g.peer.String()})
 	}
 }
 
@@ -94,6 +97,9 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 	}
 	e.Reply, _, _ = strings.Cut(reply, "\n")
 	e.Reply = short(e.Reply)
+	if err != nil {
+		g.class.tell(Event{Kind: Answered, Student: e.Student, Peer: e.Peer, Request: e.Request, Reply: e.Reply, Outcome: e.Outcome})
+	}
 	g.class.mu.Lock()
 	g.class.count.Requests++
 	if e.Outcome == "refused" {
@@ -112,7 +118,9 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 		return "", false, refuse(tooFast, g.class.opt.Limits.Rate)
 	}
 	if words := strings.Fields(line); len(words) > 0 && strings.EqualFold(words[0], "HELLO") {
-		reply, exit, err = g.hello(words[1:])
+		if reply, exit, err = g.hello(words[1:]); err == nil {
+			g.class.tell(Event{Kind: Joined, Student: g.student.name, Peer: e.Peer})
+		}
 		return reply, exit || g.stranger(), err
 	}
 	req, err := protocol.Parse(line)
@@ -125,6 +133,7 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 	if err != nil {
 		return "", false, err
 	}
+	g.class.tell(Event{Kind: Requested, Student: g.student.name, Peer: e.Peer, Request: e.Request})
 	if req.Verb != protocol.List { // it does something: that is written down before it is done
 		intent := *e
 		intent.Event, intent.Student = "intent", g.student.name
@@ -160,8 +169,8 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		return "", false, refuse(helloHow)
 	}
 	name, code := strings.Join(words[:len(words)-1], " "), words[len(words)-1]
-	if !goodName(name) {
-		return "", false, refuse(badName, longestName)
+	if !GoodName(name) {
+		return "", false, refuse(BadName, LongestName)
 	}
 	if g.student != nil {
 		return "", false, refuse(helloTwice, g.student.name)
@@ -173,7 +182,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		wrong := c.wrong[g.peer.Addr()]
 		c.mu.Unlock()
 		c.pause(min(longestPause, time.Second<<min(wrong-1, 10)))
-		return "", false, refuse(wrongCode)
+		return "", false, refuse(WrongCode)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,7 +197,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		c.students[name] = s
 		c.count.Students++
 	case s.from != g.peer.Addr(): // a name is its first machine's for as long as the class lasts
-		return "", false, refuse(nameTaken, name, s.from)
+		return "", false, refuse(NameTaken, name, s.from)
 	case s.connections >= c.opt.Limits.Connections:
 		return "", false, refuse(tooManyConnections, s.connections)
 	}
@@ -209,9 +218,9 @@ func (c *Class) names(from netip.Addr) (n int) {
 	return n
 }
 
-// goodName reports whether a name can be shown to a class: letters, digits and a few signs, no more than 32.
-func goodName(name string) bool {
-	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= longestName &&
+// GoodName reports whether a name can be shown to a class: letters, digits and a few signs, no more than 32.
+func GoodName(name string) bool {
+	return name != "" && utf8.ValidString(name) && utf8.RuneCountInString(name) <= LongestName &&
 		!strings.ContainsFunc(name, func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && !strings.ContainsRune(" -_.'", r)
 		})

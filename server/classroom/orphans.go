@@ -74,7 +74,7 @@ func (c *Class) endAll() error {
 		}
 		living := now.living(nil)
 		switch {
-		case len(living) == 0 && len(c.before) > 0: // they may be all of the server's children
+		case len(living) == 0 && (c.opt.Others || len(c.before) > 0): // they may be all of the server's children
 			return nil
 		case time.Now().After(tooLong):
 			return refuse(processesLeft, max(1, len(living)))

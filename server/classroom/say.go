@@ -34,13 +34,13 @@ var (
 	helloTwice = protocol.Message{
 		EN: "you are %s already",
 		ES: "ya eres %s"}
-	badName = protocol.Message{
+	BadName = protocol.Message{
 		EN: "that is not a name: use letters, digits, spaces and - _ . ', at most %d of them",
 		ES: "ese no es un nombre: usa letras, dígitos, espacios y - _ . ', a lo más %d"}
-	wrongCode = protocol.Message{
+	WrongCode = protocol.Message{
 		EN: "that is not the class's code: look at the projector",
 		ES: "ese no es el código de la clase: mira el proyector"}
-	nameTaken = protocol.Message{
+	NameTaken = protocol.Message{
 		EN: "%s is here already, on the machine %s: choose another name",
 		ES: "%s ya está aquí, en la máquina %s: elige otro nombre"}
 	tooManyConnections = protocol.Message{

@@ -26,7 +26,7 @@ func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err e
 	if own := len(now.living(g.student)); own >= c.opt.Limits.Processes {
 		return "", refuse(tooManyProcesses, own)
 	}
-	pid, reply, err := verbs.Start(argv)
+	pid, reply, err := verbs.Start(g.student.name, argv)
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,104 @@
+package classroom
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// An Order is what the instructor has the server do, to show it to the class.
+type Order string
+
+const (
+	Freeze Order = "freeze" // the server stops, as by SIGSTOP: whoever dies now stays a zombie
+	Thaw   Order = "thaw"   // it goes on. Only another process can do that
+	Ten    Order = "ten"    // ten children, which end at the same moment
+	Fill   Order = "fill"   // processes enough for a table of more than 64 KB
+	Empty  Order = "end"    // every process of the class ends
+)
+
+// Instructor is whom processes of the instructor's orders belong to. No student can have that name.
+const Instructor = "*"
+
+// Obey writes an order down and carries it out.
+func (c *Class) Obey(order Order, verbs Verbs) error {
+	if err := c.log.write(entry{Time: c.now(), Event: "instructor", Request: string(order)}); err != nil {
+		return errUnwritten
+	}
+	switch order {
+	case Freeze:
+		// POSIX: kill(getpid(), SIGSTOP);
+		return unix.Kill(os.Getpid(), unix.SIGSTOP)
+	case Ten:
+		for range 10 {
+			if err := c.demonstrate(verbs, sleeper, sleepers); err != nil {
+				return err
+			}
+		}
+	case Fill:
+		return c.demonstrate(verbs, Herd, "3000")
+	case Empty:
+		return c.endAll()
+	}
+	return nil
+}
+
+// sleeper is the ten's program, also where the list of programs is without it.
+const sleeper = "sleep"
+
+// sleepers is how long the ten live, in seconds: long enough to freeze the server meanwhile.
+const sleepers = "5"
+
+// demonstrate starts a child that is the instructor's.
+func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
+	pid, _, err := verbs.Start(Instructor, argv)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st, err := readStat(pid); err == nil { // else it has ended already
+		c.roots[process{pid, st.began}] = c.instructor
+	}
+	return nil
+}
+
+// Herd is the name of a program that is the server's own: it fills the process table with zombies, its
+// children, which cost next to nothing. It ends when it is ended.
+const Herd = "posixlab-herd"
+
+// herdUser is whom a herd runs as when the server is root: limits count the processes of a user, and a herd
+// that was the students' would leave them none. Nobody is assigned this id (systemd.io/UIDS-GIDS).
+const herdUser = 60798
+
+// confinementOf is what a child is to do to itself to become a program.
+func (c *Class) confinementOf(program string) confinement {
+	switch path, allowed := c.allow[program]; {
+	case allowed:
+		return confinement{path, c.as, c.rlimits()}
+	case program == sleeper:
+		return confinement{c.own[sleeper], c.as, c.rlimits()}
+	}
+	herd := confinement{Path: "/proc/self/exe", Limits: map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: 0}}
+	if c.as != nil {
+		herd.As = &credential{herdUser, herdUser}
+	}
+	return herd
+}
+
+// BeHerd makes n children that end at once, and collects none. It never returns.
+func BeHerd(n int) {
+	if name, err := unix.BytePtrFromString(Herd); err == nil { // it was started as /proc/self/exe
+		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0)
+	}
+	for range n {
+		if _, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{}); err != nil {
+			break // a limit: as many as there are
+		}
+	}
+	for {
+		unix.Pause()
+	}
+}

@@ -1,0 +1,103 @@
+package page
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"time"
+
+	"posixlab/server/classroom"
+	"posixlab/server/protocol"
+)
+
+// A Score is what a student has of a lab.
+type Score struct {
+	Passed int `json:"passed"` // scenarios
+	Of     int `json:"of"`
+}
+
+// Scored is the kind of a line that tells of a score.
+const Scored classroom.Kind = "score"
+
+// A posting is what labs sends to POST /score: the verdicts of a lab, and the same name and code that the
+// student says to the server.
+type posting struct {
+	Name     string   `json:"name"`
+	Code     string   `json:"code"`
+	Lab      string   `json:"lab"`      // by number and name: 08-zombies
+	Verdicts []string `json:"verdicts"` // of its scenarios: pass, fail, skip, infra
+}
+
+var lab = regexp.MustCompile(`^[0-9]{2}-[a-z0-9-]{1,30}$`)
+
+const (
+	mostVerdicts = 100 // of a lab
+	mostStudents = 1000
+	mostLabs     = 40 // of a student
+)
+
+// score takes a student's verdicts. What is wrong is said in a line: labs shows it to her.
+func (s *show) score(w http.ResponseWriter, r *http.Request) {
+	from := machine(r)
+	refuse := func(status int, why protocol.Message, args ...any) {
+		http.Error(w, why.In(s.Lang, args...), status)
+	}
+	if !s.gate.mayTry(from) {
+		refuse(http.StatusTooManyRequests, tooManyCodes)
+		return
+	}
+	var p posting
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&p); err != nil || !lab.MatchString(p.Lab) || len(p.Verdicts) == 0 || len(p.Verdicts) > mostVerdicts {
+		refuse(http.StatusBadRequest, badPosting)
+		return
+	}
+	if subtle.ConstantTimeCompare([]byte(p.Code), []byte(s.Code)) != 1 {
+		s.gate.failed(from)
+		refuse(http.StatusForbidden, classroom.WrongCode)
+		return
+	}
+	s.gate.succeeded(from)
+	if !classroom.GoodName(p.Name) {
+		refuse(http.StatusBadRequest, classroom.BadName, classroom.LongestName)
+		return
+	}
+	score := Score{Of: len(p.Verdicts)}
+	for _, verdict := range p.Verdicts {
+		if verdict == "pass" {
+			score.Passed++
+		}
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.students) >= mostStudents {
+		refuse(http.StatusServiceUnavailable, badPosting)
+		return
+	}
+	st := s.student(p.Name)
+	if !st.from.IsValid() {
+		st.from = from
+	}
+	if st.from != from && !(from.IsLoopback() && st.from.IsLoopback()) { // a name is its first machine's
+		refuse(http.StatusConflict, classroom.NameTaken, p.Name, st.from)
+		return
+	}
+	if _, had := st.Scores[p.Lab]; had || len(st.Scores) < mostLabs {
+		st.Scores[p.Lab] = score
+	}
+	s.add(Line{Event: classroom.Event{Time: time.Now(), Kind: Scored, Student: p.Name, Program: p.Lab}, Score: &score})
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// What a student is told.
+var (
+	badPosting = protocol.Message{
+		EN: "these are no verdicts of a lab",
+		ES: "estos no son veredictos de un laboratorio"}
+	tooManyCodes = protocol.Message{
+		EN: "too many wrong codes: wait a minute, and look at the projector",
+		ES: "demasiados códigos incorrectos: espera un minuto y mira el proyector"}
+)

@@ -1,0 +1,179 @@
+package page
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"posixlab/server/classroom"
+)
+
+// A show is what the page knows of the class.
+type show struct {
+	Settings
+	hub  hub
+	door guard // against whoever guesses the secret
+	gate guard // against whoever guesses the code
+
+	mu       sync.Mutex
+	students map[string]*student
+	owners   map[int]string // of the children, by pid: who started it
+	programs map[int]string // their names
+	exits    map[int]bool   // children that were seen dead
+	story    []Line         // what happened last, oldest first
+	number   int            // of the last line
+	now      Machine        // as it was looked at last
+	thawed   time.Time      // when the server was last told to go on
+}
+
+// A student as the page shows her.
+type student struct {
+	Name        string           `json:"name"`
+	Connections int              `json:"connections"`
+	Processes   int              `json:"processes"` // that live
+	Requests    int              `json:"requests"`
+	Refused     int              `json:"refused"`
+	Scores      map[string]Score `json:"scores,omitempty"` // by lab
+	from        netip.Addr       // the machine that she is on, or was last
+}
+
+// A Line is one thing that happened, as the browsers get it. Its text is theirs to make, in their language.
+type Line struct {
+	Number int `json:"number"`
+	classroom.Event
+	Count int    `json:"count,omitempty"` // of equal ones that came together: of ten children that were reaped
+	Score *Score `json:"score,omitempty"`
+}
+
+// Ended is the kind of a line that the page adds: a child has ended, and its parent has not collected it yet.
+const Ended classroom.Kind = "exit"
+
+// Frozen and Thawed are those of a server that stands still, and goes on.
+const (
+	Frozen classroom.Kind = "frozen"
+	Thawed classroom.Kind = "thawed"
+)
+
+// mostLines is how much of the story is kept for browsers that come later.
+const mostLines = 80
+
+func (s *show) open() {
+	s.students = make(map[string]*student)
+	s.owners = make(map[int]string)
+	s.programs = make(map[int]string)
+	s.exits = make(map[int]bool)
+	s.hub.browsers = make(map[*browser]bool)
+}
+
+// happened takes an event of the server's.
+func (s *show) happened(e classroom.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch e.Kind {
+	case classroom.Joined:
+		st := s.student(e.Student)
+		st.Connections++
+		if from, err := netip.ParseAddrPort(e.Peer); err == nil {
+			st.from = from.Addr()
+		}
+	case classroom.Left:
+		if st := s.student(e.Student); st.Connections > 0 {
+			st.Connections--
+		}
+	case classroom.Requested:
+		s.student(e.Student).Requests++
+	case classroom.Answered:
+		if e.Student != "" && e.Outcome == "refused" {
+			s.student(e.Student).Refused++
+		}
+	case classroom.Forked:
+		s.owners[e.PID], s.programs[e.PID] = e.Student, e.Program
+		delete(s.exits, e.PID)
+	case classroom.Reaped:
+		e.Student, e.Program = s.owners[e.PID], cmp.Or(e.Program, s.programs[e.PID])
+		if !s.exits[e.PID] { // too fast to be seen as a zombie
+			s.tell(classroom.Event{Time: e.Time, Kind: Ended, PID: e.PID, Student: e.Student, Program: e.Program})
+		}
+		delete(s.owners, e.PID)
+		delete(s.programs, e.PID)
+		delete(s.exits, e.PID)
+	case classroom.Seated: // events were lost: this is how it is now
+		for _, st := range s.students {
+			st.Connections = 0
+		}
+		for _, seat := range e.Seats {
+			st := s.student(seat.Student)
+			st.Connections = seat.Connections
+			st.from, _ = netip.ParseAddr(seat.Peer)
+		}
+		return
+	}
+	s.tell(e)
+}
+
+// student is called with the lock held.
+func (s *show) student(name string) *student {
+	st := s.students[name]
+	if st == nil {
+		st = &student{Name: name, Scores: make(map[string]Score)}
+		s.students[name] = st
+	}
+	return st
+}
+
+// Equal things that happen together are told as one: ten children that are reaped. They are together if the
+// time between two of them is no longer than this, and not more than a few lines are between.
+const (
+	together = 250 * time.Millisecond
+	fewLines = 4
+)
+
+// tell adds a line to the story, or to one of the last if that tells the same of another process. It is called
+// with the lock held.
+func (s *show) tell(e classroom.Event) {
+	switch e.Kind {
+	case classroom.Forked, classroom.Executed, Ended, classroom.Signalled, classroom.Reaped, classroom.Accepted:
+		for i := len(s.story) - 1; i >= max(0, len(s.story)-fewLines); i-- {
+			line := &s.story[i]
+			if line.Kind == e.Kind && line.Student == e.Student && line.Program == e.Program && e.Time.Sub(line.Time) < together {
+				line.Count = max(line.Count, 1) + 1
+				line.Time = e.Time
+				s.hub.send(message{"line", *line}, everybody)
+				return
+			}
+		}
+	}
+	s.add(Line{Event: e})
+}
+
+// add is called with the lock held.
+func (s *show) add(line Line) {
+	s.number++
+	line.Number = s.number
+	if s.story = append(s.story, line); len(s.story) > mostLines {
+		s.story = slices.Delete(s.story, 0, len(s.story)-mostLines)
+	}
+	s.hub.send(message{"line", line}, everybody)
+}
+
+// A View is the whole page, but for the story.
+type View struct {
+	Machine
+	Students []student `json:"students"` // by name
+	Browsers int       `json:"browsers"`
+}
+
+// view is called with the lock held.
+func (s *show) view() View {
+	v := View{Machine: s.now, Browsers: s.hub.count()}
+	for _, name := range slices.Sorted(maps.Keys(s.students)) {
+		st := *s.students[name]
+		st.Scores = maps.Clone(st.Scores)
+		st.Processes = s.now.of[name]
+		v.Students = append(v.Students, st)
+	}
+	return v
+}
