@@ -7,7 +7,7 @@ SERVER  ?=
 GRADE   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: test-all test-matrix help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench vocabulary fuzz picture clean FORCE
+.PHONY: test-all test-matrix help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench load vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,10 @@ CLASS ?= 100
 bench: ## speed and memory, as ratios within one run (CLASS=24: a smaller class for the grader; 100 take an hour)
 	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./server/...
 	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./labs -class $(CLASS)
+
+LOAD ?= 5m
+load: ## a class of 500 students for five minutes: errors, latencies as ratios, memory (LOAD=1m: shorter)
+	go test -run '^TestLoad$$' -v -count 1 -timeout 0 ./server/bench -load $(LOAD) -load-clients 500
 
 fuzz: ## a minute of fuzzing for each fuzz target
 	go test -run '^$$' -fuzz FuzzParse$$ -fuzztime 1m ./server/protocol

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"io"
 	"net"
@@ -215,29 +216,49 @@ func (v classVerbs) List() (string, error) { return v.list(v.client) }
 
 // Start is spawn for a class: what it starts confines itself.
 func (v classVerbs) Start(student string, argv []string) (pid int, reply string, err error) {
+	var c *child
+	pid, err = v.class.ForkExec(argv, uintptr(v.null), func(path string, args []string, attr *syscall.ProcAttr) (int, error) {
+		made, err := v.fork(argv, path, args, attr)
+		if err != nil {
+			return 0, err
+		}
+		c = made
+		v.tell(classroom.Event{Kind: classroom.Forked, PID: c.pid, Student: student, Program: argv[0]})
+		return c.pid, nil
+	})
+	if c != nil && err == nil {
+		v.tell(classroom.Event{Kind: classroom.Executed, PID: pid, Student: student, Program: printable(strings.Join(argv, " "))})
+	}
+	if c != nil {
+		v.tellEnd(c)
+	}
+	if _, said := errors.AsType[*protocol.Refusal](err); err != nil && !said {
+		err = explainExec(argv[0], err)
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return pid, protocol.Started.In(v.lang, printable(argv[0]), pid) + "\n", nil
+}
+
+// fork makes a child of path and args, which is going to be argv, and records it.
+func (v classVerbs) fork(argv []string, path string, args []string, attr *syscall.ProcAttr) (*child, error) {
 	v.children.mu.Lock() // held across fork and record: see reap
 	defer v.children.mu.Unlock()
 	if v.children.ending {
-		return 0, "", protocol.Refuse(protocol.ShuttingDown)
+		return nil, protocol.Refuse(protocol.ShuttingDown)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
-	null := uintptr(v.null)
-	pid, err = v.class.ForkExec(argv, &syscall.ProcAttr{
-		Files: []uintptr{null, null, null},
-		Sys:   &syscall.SysProcAttr{Setpgid: true},
-	})
+	pid, err := syscall.ForkExec(path, args, attr)
 	if err != nil {
-		return 0, "", explainExec(argv[0], err)
+		return nil, err
 	}
 	c := &child{pid: pid, name: argv[0], ended: make(chan struct{})}
 	v.children.living[pid] = c
 	v.log.say(logFork, born, pid, printable(strings.Join(argv, " ")))
-	v.tell(classroom.Event{Kind: classroom.Forked, PID: pid, Student: student, Program: argv[0]})
-	v.tell(classroom.Event{Kind: classroom.Executed, PID: pid, Student: student, Program: printable(strings.Join(argv, " "))})
-	v.tellEnd(c)
-	return pid, protocol.Started.In(v.lang, printable(argv[0]), pid) + "\n", nil
+	return c, nil
 }
 
 func (v classVerbs) Stopped(pid int) string { return protocol.Stopped.In(v.lang, pid) + "\n" }

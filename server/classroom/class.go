@@ -94,7 +94,10 @@ type Class struct {
 	instructor *student          // whose processes those of her orders are
 	own        map[string]string // paths of programs that her orders need
 
+	looking sync.Mutex // held by who looks around: see processes
+
 	mu        sync.Mutex
+	next      *look // that nobody has begun
 	students  map[string]*student
 	silent    map[netip.Addr]int       // connections that have not said HELLO
 	wrong     map[netip.Addr]int       // codes, since the last right one
@@ -121,7 +124,7 @@ type Summary struct {
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
 		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
-		strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor}, roots: make(map[process]*student), before: make(map[process]bool)}
+		next: new(look), strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor}, roots: make(map[process]*student), before: make(map[process]bool)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
 		return nil, err

@@ -123,13 +123,16 @@ func (s *stage) Start(_ string, argv []string) (int, string, error) {
 	}
 	defer null.Close()
 	fd := null.Fd()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pid, err := s.ForkExec(argv, &syscall.ProcAttr{Files: []uintptr{fd, fd, fd}, Sys: &syscall.SysProcAttr{Setpgid: true}})
+	pid, err := s.ForkExec(argv, fd, func(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		pid, err := syscall.ForkExec(path, argv, attr)
+		s.forks[pid] = true
+		return pid, err
+	})
 	if err != nil {
 		return 0, "", err
 	}
-	s.forks[pid] = true
 	return pid, fmt.Sprintf("OK: PID %d\n", pid), nil
 }
 
@@ -394,7 +397,7 @@ func TestStartAtOnce(t *testing.T) {
 	}
 }
 
-// TestExecFails has exec fail in the child: the error comes back over the pipe, and no child is left.
+// TestExecFails has exec fail in the child: the error comes back over the pipe, and the child ends.
 func TestExecFails(t *testing.T) {
 	s := open(t, nil)
 	s.allow["sleep"] = "/no/such/program"
@@ -403,8 +406,9 @@ func TestExecFails(t *testing.T) {
 	if !strings.Contains(reply, unix.ENOENT.Error()) {
 		t.Error(reply)
 	}
-	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
-		t.Errorf("a child is left: %d, %v", pid, err)
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(-1, &status, 0, nil); err != nil || status.ExitStatus() != 127 {
+		t.Errorf("its status: %#x, %v", status, err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,9 +72,9 @@ func lookUp(name string) (*credential, error) {
 // Confine.
 const Confined = "posixlab-confined"
 
-// ForkExec is syscall.ForkExec for what a class starts, which must be on its list. POSIX would set limits and the user between fork
-// and exec. Go has nothing there; so the child is the server's own program at first, which does that and
-// then becomes the student's. If it cannot, it says why on a pipe that a successful exec closes.
+// ForkExec starts a program of the list, as a class starts it. POSIX would set limits and the user between fork
+// and exec. Go has nothing there; so the child is the server's own program at first, which does that and then
+// becomes the student's. If it cannot, it says why on a pipe that a successful exec closes, and ends.
 //
 //	POSIX: if (fork() == 0) {
 //	POSIX:     setrlimit(RLIMIT_CPU, &limit); …; setgroups(0, NULL); setgid(gid); setuid(uid);
@@ -83,8 +82,8 @@ const Confined = "posixlab-confined"
 //	POSIX:     write(pipe, &errno, sizeof errno); _exit(127);
 //	POSIX: }
 //
-// The caller holds the lock that keeps the reaper from a child whose exec failed.
-func (c *Class) ForkExec(argv []string, attr *syscall.ProcAttr) (pid int, err error) {
+// null is a descriptor of /dev/null. fork is syscall.ForkExec, by which the server records the child.
+func (c *Class) ForkExec(argv []string, null uintptr, fork func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)) (pid int, err error) {
 	orders, err := json.Marshal(c.confinementOf(argv[0]))
 	if err != nil {
 		return 0, err
@@ -94,11 +93,12 @@ func (c *Class) ForkExec(argv []string, attr *syscall.ProcAttr) (pid int, err er
 		return 0, err
 	}
 	defer unix.Close(p[0]) // the read end
-	own := *attr
-	own.Env = []string{"PATH=" + searched, "HOME=/", "LANG=C.UTF-8"}
-	own.Dir = "/"
-	own.Files = append(slices.Clone(attr.Files), uintptr(p[1])) // descriptor 3, after the three of every child
-	pid, err = syscall.ForkExec("/proc/self/exe", append([]string{Confined, string(orders)}, argv...), &own)
+	pid, err = fork("/proc/self/exe", append([]string{Confined, string(orders)}, argv...), &syscall.ProcAttr{
+		Env:   []string{"PATH=" + searched, "HOME=/", "LANG=C.UTF-8"},
+		Dir:   "/",
+		Files: []uintptr{null, null, null, uintptr(p[1])},
+		Sys:   &syscall.SysProcAttr{Setpgid: true},
+	})
 	unix.Close(p[1]) // our copy of the write end: the child has its own
 	if err != nil {
 		return 0, err
@@ -111,7 +111,6 @@ func (c *Class) ForkExec(argv []string, attr *syscall.ProcAttr) (pid int, err er
 	if n == 0 && err == nil {
 		return pid, nil // exec closed the pipe
 	}
-	unix.Wait4(pid, nil, 0, nil) // it ends by itself
 	if n == len(errno) {
 		err = unix.Errno(binary.NativeEndian.Uint32(errno[:]))
 	}

@@ -147,7 +147,7 @@ func TestWall(t *testing.T) {
 
 // TestBreeders has processes that fork as fast as they can end with the class.
 func TestBreeders(t *testing.T) {
-	s := open(t, shells)
+	s := open(t, func(o *Options) { shells(o); o.Limits.Processes = 10000 })
 	g := s.join("ana", "10.0.0.1")
 	for range 3 {
 		s.family(g, "while :; do /bin/true & setsid -f /bin/true; (:); done")
