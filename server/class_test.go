@@ -131,7 +131,9 @@ func TestClassDaemon(t *testing.T) {
 	c := s.join("ana")
 	c.start("setsid -f sleep 1000")
 	s.awaitLog(`  reap     process \d+, which this server did not start, was killed by signal 9 `)
-	s.await("the end of the daemon", func() bool { return s.leftover() == nil })
+	if table := c.list(); table != "    PID COMMAND\n" {
+		t.Errorf("LIST shows\n%s", table)
+	}
 	c.exit()
 }
 

@@ -28,6 +28,13 @@ func TestOtherMachine(t *testing.T) {
 		testOtherMachine(t)
 		return
 	}
+	runInNamespaces(t)
+}
+
+// runInNamespaces runs a test again, as the root of new user and network namespaces, in which POSIXLAB_SERVER is
+// set. It prints NOT PERMITTED and why if the machine does not let it do what it needs.
+func runInNamespaces(t *testing.T, env ...string) {
+	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil {
 		skipOrFail(t, "there is no ip(8): install iproute2")
 	}
@@ -35,8 +42,8 @@ func TestOtherMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^TestOtherMachine$", "-test.v", "-test.count=1")
-	cmd.Env = append(os.Environ(), "POSIXLAB_SERVER="+binary)
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	cmd.Env = append(append(os.Environ(), env...), "POSIXLAB_SERVER="+binary)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
@@ -49,7 +56,7 @@ func TestOtherMachine(t *testing.T) {
 	if reason, found := strings.CutPrefix(lineWith(string(out), "NOT PERMITTED: "), "NOT PERMITTED: "); found {
 		skipOrFail(t, reason)
 	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOtherMachine") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
