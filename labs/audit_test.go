@@ -41,6 +41,16 @@ func TestAudit(t *testing.T) {
 	if status := run.wait(); status != grade.ExitPass || strings.Contains(run.read.String(), "bea") || strings.Contains(run.read.String(), "refused  LIST") {
 		t.Errorf("status %d\n%s", status, run.read.String())
 	}
+	write(`{"event":"begin"}
+{"event":"request","peer":"10.0.0.1:1","request":"LIST","outcome":"refused","unwritten":80}
+{"event":"unread","peer":"10.0.0.1:1","student":"ana","reply":"she did not read"}
+{"event":"end","unwritten":17}
+`)
+	run = startLabs(t, "audit", "-lang", "en", path)
+	if status := run.wait(); status != grade.ExitPass || !strings.Contains(run.read.String(), "counted but not written, so as not to fill the log: 97\n") ||
+		!strings.Contains(run.read.String(), "unread     she did not read") {
+		t.Errorf("status %d\n%s", status, run.read.String())
+	}
 	write("what\n" + auditLog)
 	run = startLabs(t, "audit", "-lang", "en", path)
 	if status := run.wait(); status != grade.ExitInfra || !strings.Contains(run.stderr.String(), "line 1 is no entry") {

@@ -102,7 +102,7 @@ type Class struct {
 	silent    map[netip.Addr]int       // connections that have not said HELLO
 	wrong     map[netip.Addr]int       // codes, since the last right one
 	strangers map[netip.Addr]*stranger // what was written of those who have not said HELLO
-	roots     map[process]*student     // who started a process
+	roots     map[process]root         // what START made
 	count     Summary
 }
 
@@ -124,7 +124,8 @@ type Summary struct {
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
 		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
-		next: new(look), strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor}, roots: make(map[process]*student), before: make(map[process]bool)}
+		next: new(look), strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor},
+		roots: make(map[process]root), before: make(map[process]bool)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
 		return nil, err

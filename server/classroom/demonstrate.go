@@ -3,6 +3,7 @@ package classroom
 import (
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -60,7 +61,9 @@ func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if st, err := readStat(pid); err == nil { // else it has ended already
-		c.roots[process{pid, st.began}] = c.instructor
+		made := process{pid, st.began}
+		wall := time.AfterFunc(c.opt.Limits.Wall, func() { made.kill() })
+		c.roots[made] = root{c.instructor, wall}
 	}
 	return nil
 }

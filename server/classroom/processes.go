@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,12 @@ func (p process) kill() error {
 		return unix.ESRCH
 	}
 	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+}
+
+// A root is a process that START made, from which those of its student descend.
+type root struct {
+	of   *student
+	wall *time.Timer // ends it when its time is up
 }
 
 // A tree is what descends from the server at one moment. The server is a subreaper (prctl(2)), so that an
@@ -87,17 +94,22 @@ func (c *Class) look() (*tree, error) {
 	t := &tree{class: c, of: make(map[int]stat), roots: make(map[int]*student)}
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil {
-			if st, err := readStat(pid); err == nil { // else it has gone
+			st, err := readStat(pid)
+			switch {
+			case err == nil:
 				t.of[pid] = st
+			case !gone(err):
+				return nil, err
 			}
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for r, s := range c.roots {
+	for r, made := range c.roots {
 		if st, there := t.of[r.pid]; there && st.began == r.began {
-			t.roots[r.pid] = s
-		} else if _, err := readStat(r.pid); err != nil { // not only younger than the look around
+			t.roots[r.pid] = made.of
+		} else if _, err := readStat(r.pid); gone(err) { // and not only younger than the look around
+			made.wall.Stop()
 			delete(c.roots, r)
 		}
 	}
@@ -142,6 +154,10 @@ func (t *tree) living(of *student) (pids []int) {
 	}
 	return pids
 }
+
+// gone reports whether a file in /proc could not be opened, or read, since its process has gone (proc(5)); and not
+// since we have no descriptor left.
+func gone(err error) bool { return err == unix.ENOENT || err == unix.ESRCH }
 
 // readStat reads the fields after the program's name, which may hold anything: up to the last bracket.
 func readStat(pid int) (st stat, err error) {

@@ -35,9 +35,9 @@ func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err e
 	defer c.mu.Unlock()
 	c.count.Started++
 	if st, err := readStat(pid); err == nil { // else it has ended already
-		root := process{pid, st.began}
-		c.roots[root] = g.student
-		time.AfterFunc(c.opt.Limits.Wall, func() { root.kill() }) // what it started are orphans then
+		made := process{pid, st.began}
+		wall := time.AfterFunc(c.opt.Limits.Wall, func() { made.kill() }) // what it started are orphans then
+		c.roots[made] = root{g.student, wall}
 	}
 	return reply, nil
 }
