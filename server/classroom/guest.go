@@ -114,12 +114,12 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 }
 
 func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit bool, err error) {
-	if g.student != nil && !g.class.mayAsk(g.student) {
-		return "", false, refuse(tooFast, g.class.opt.Limits.Rate)
-	}
 	if words := strings.Fields(line); len(words) > 0 && strings.EqualFold(words[0], "HELLO") {
 		if reply, exit, err = g.hello(words[1:]); err == nil {
 			g.class.tell(Event{Kind: Joined, Student: g.student.name, Peer: e.Peer})
+		}
+		if g.student != nil {
+			g.class.mayAsk(g.student) // who joins again and again waits
 		}
 		return reply, exit || g.stranger(), err
 	}
@@ -129,6 +129,9 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 	}
 	if g.student == nil {
 		return "", g.stranger(), refuse(helloFirst)
+	}
+	if !g.class.mayAsk(g.student) {
+		return "", false, refuse(tooFast, g.class.opt.Limits.Rate)
 	}
 	if err != nil {
 		return "", false, err
