@@ -3,6 +3,7 @@ package classroom
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,7 +30,8 @@ func (s *stage) family(g *Guest, script string) (root int) {
 func (s *stage) mark() string { return fmt.Sprintf("1000.%d", os.Getpid()) }
 
 // sleeping are the sleeps of families that have not ended.
-func (s *stage) sleeping() (pids []int) {
+func (s *stage) sleeping() (pids []int, now *tree) {
+	s.t.Helper()
 	now, err := s.processes()
 	if err != nil {
 		s.t.Fatal(err)
@@ -40,14 +42,14 @@ func (s *stage) sleeping() (pids []int) {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, now
 }
 
 // await waits until so many sleep.
 func (s *stage) await(n int) (pids []int) {
 	s.t.Helper()
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if pids = s.sleeping(); len(pids) == n {
+		if pids, _ = s.sleeping(); len(pids) == n {
 			return pids
 		}
 		if time.Now().After(limit) {
@@ -89,11 +91,11 @@ func TestDaemon(t *testing.T) {
 // TestDisowned has an orphan whose family lives on be ended no later than at the next START.
 func TestDisowned(t *testing.T) {
 	s := open(t, func(o *Options) { shells(o); o.Limits.Processes = 2 })
+	signal.Stop(s.reaper) // no late SIGCHLD of an earlier test ends the orphan before it is seen
 	g := s.join("ana", "10.0.0.1")
 	root := s.family(g, "($S &); exec $S")
 	for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) { // until the one is an orphan
-		now, _ := s.processes()
-		if pids := s.sleeping(); len(pids) == 2 && now.of[pids[0]].parent == now.of[pids[1]].parent {
+		if pids, now := s.sleeping(); len(pids) == 2 && now.of[pids[0]].parent == now.of[pids[1]].parent {
 			break
 		}
 		if time.Now().After(limit) {
