@@ -117,7 +117,7 @@ func testTenHosts(t *testing.T) {
 	}
 	const seats = 3
 	s := start(t, options{
-		args: []string{"-class", "Q7W3E9", "-own", "-title", "Redes, grupo 1", "-max-clients", fmt.Sprint(seats),
+		args: []string{"-class", "Q7W3E9", "-page", "off", "-own", "-title", "Redes, grupo 1", "-max-clients", fmt.Sprint(seats),
 			"-audit", filepath.Join(t.TempDir(), "class.jsonl")},
 		change: func(cmd *exec.Cmd) { // who is not root: nobody else exists in this user namespace
 			cmd.SysProcAttr = &syscall.SysProcAttr{

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -187,6 +189,13 @@ func TestPage(t *testing.T) {
 	p.await("Spanish", says("#story h2", "Lo que pasa"))
 	p.click("#theme")
 	p.picture("lesson-5-es-other-theme")
+	// A phone: it has no secret, and no cookie.
+	if _, err := chromedp.Call(p, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Run(p, chromedp.Evaluate[bool]("sessionStorage.clear(), true")); err != nil {
+		t.Fatal(err)
+	}
 	p.open(url, 390, 844)
 	p.await("the class", says("#students li .name", "ana"))
 	p.picture("phone")

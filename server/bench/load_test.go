@@ -137,7 +137,7 @@ func startClass(t *testing.T, server, dir string) *class {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	s := &class{t: t, cmd: exec.Command(server, "-port", "0", "-lang", "en", "-class", "Q7W3E9", "-quiet", "-own",
+	s := &class{t: t, cmd: exec.Command(server, "-port", "0", "-lang", "en", "-class", "Q7W3E9", "-quiet", "-page", "off", "-own",
 		"-max-clients", fmt.Sprint(*crowd+1), "-audit", filepath.Join(dir, "class.jsonl")), ended: make(chan error, 1)}
 	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {

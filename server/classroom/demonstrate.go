@@ -3,7 +3,6 @@ package classroom
 import (
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -55,17 +54,10 @@ const sleepers = "5"
 // demonstrate starts a child that is the instructor's.
 func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 	pid, _, err := verbs.Start(Instructor, argv)
-	if err != nil {
-		return err
+	if err == nil {
+		c.started(pid, c.instructor)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if st, err := readStat(pid); err == nil { // else it has ended already
-		made := process{pid, st.began}
-		wall := time.AfterFunc(c.opt.Limits.Wall, func() { made.kill() })
-		c.roots[made] = root{c.instructor, wall}
-	}
-	return nil
+	return err
 }
 
 // Herd is the name of a program that is the server's own: it fills the process table with zombies, its

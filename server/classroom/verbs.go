@@ -31,15 +31,20 @@ func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err e
 		return "", err
 	}
 	e.PID = pid
+	c.started(pid, g.student)
+	return reply, nil
+}
+
+// started remembers whose a new process is, and ends it when its time is up.
+func (c *Class) started(pid int, by *student) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count.Started++
 	if st, err := readStat(pid); err == nil { // else it has ended already
 		made := process{pid, st.began}
 		wall := time.AfterFunc(c.opt.Limits.Wall, func() { made.kill() }) // what it started are orphans then
-		c.roots[made] = root{g.student, wall}
+		c.roots[made] = root{by, wall}
 	}
-	return reply, nil
 }
 
 // stop ends a process of the class, or only one of the student's own, by force.
