@@ -5,9 +5,12 @@ RUN     ?=
 CHECK   ?=
 SERVER  ?=
 GRADE   ?=
+DEMO    ?=
+# In a class: POST=HOST NAME=ana CODE=ABC123 shows your verdicts on its page.
+POSTING  = $(if $(POST),-post '$(POST)' -name '$(NAME)' -code '$(CODE)')
 
 .DEFAULT_GOAL := help
-.PHONY: test-all test-matrix help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench load vocabulary fuzz picture clean FORCE
+.PHONY: test-all test-matrix demo help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench load vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -16,10 +19,10 @@ list: $(LABS) ## the labs and their scenarios
 	@$(LABS) list
 
 lab-%: $(LABS) ## lab-1, lab-2, …: tell the stories of a lab (RUN=-step waits for Enter)
-	@$(LABS) run $(RUN) $*
+	@$(LABS) run $(RUN) $(POSTING) $*
 
 check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_server', CHECK=-reference)
-	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $*
+	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $(POSTING) $*
 
 exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise in it, to try it by hand
 	@$(LABS) exercise $*
@@ -27,6 +30,9 @@ exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise i
 grade: $(LABS) ## judge a class: make grade SUBMISSIONS=dir OUT=dir (GRADE='-roster class.csv -labs 8')
 	@test -n "$(SUBMISSIONS)" -a -n "$(OUT)" || { echo "make grade SUBMISSIONS=dir OUT=dir"; exit 2; }
 	@$(LABS) grade -out '$(OUT)' $(GRADE) '$(SUBMISSIONS)'
+
+demo: server client ## hold a class on this LAN: a code, a page for the projector (DEMO='-for 90m -own'; Ctrl-C ends it)
+	@./server/server -class new -audit "class-$$(date +%Y-%m-%d-%H%M%S).jsonl" $(DEMO)
 
 # On a LAN: ADDR=:3999. Never without -play=false: present would run whatever a visitor types.
 slides: ADDR ?= 127.0.0.1:3999

@@ -28,6 +28,7 @@ func check(ctx context.Context, a *app, args []string) int {
 	var server, bug, resultsFile string
 	var jobs int
 	var alone, judgeReference, sandboxed bool
+	var post posting
 	scenarios, status := a.parseHidden(args, func(f *flag.FlagSet) {
 		f.StringVar(&server, "server", "", "")
 		f.StringVar(&bug, "bug", "", "")
@@ -36,7 +37,11 @@ func check(ctx context.Context, a *app, args []string) int {
 		f.IntVar(&jobs, "jobs", 2*runtime.NumCPU(), "") // a scenario mostly waits
 		f.BoolVar(&alone, "no-isolation", false, "")
 		f.BoolVar(&sandboxed, "sandbox", false, "")
+		post.flags(f)
 	})
+	if status < 0 {
+		status = post.check(a)
+	}
 	if status >= 0 {
 		return status
 	}
@@ -134,6 +139,7 @@ func check(ctx context.Context, a *app, args []string) int {
 		return a.interrupted()
 	}
 	c.summary()
+	post.send(ctx, a, c.results.Results)
 	if c.writeErr != nil {
 		return a.infra(c.writeErr)
 	}

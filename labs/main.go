@@ -141,6 +141,9 @@ LAB is a number (1), a name (01-sockets) or a scenario (01-sockets/restart).
   -jobs N          check: how many scenarios at once
   -no-isolation    check: no namespaces
   -sandbox         check: behind the wall that submissions are graded behind
+  -post HOST       check, run: show the verdicts on the page of a class,
+  -name NAME       beside this name,
+  -code CODE       if this is the class's code
 
   -count N         selfcheck: how often each verdict is given
 
@@ -190,6 +193,9 @@ LAB es un número (1), nombre (01-sockets) o escenario (01-sockets/restart).
   -jobs N          check: cuántos escenarios a la vez
   -no-isolation    check: sin espacios de nombres
   -sandbox         check: tras el muro con que se evalúan las entregas
+  -post HOST       check, run: muestra los veredictos en la página de una clase,
+  -name NOMBRE     junto a este nombre,
+  -code CÓDIGO     si este es el código de la clase
 
   -count N         selfcheck: cuántas veces se da cada veredicto
 

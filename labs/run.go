@@ -25,11 +25,16 @@ import (
 // server passes.
 func run(ctx context.Context, a *app, args []string) int {
 	var step, noBugs, noQuestions bool
+	var post posting
 	scenarios, status := a.parseHidden(args, func(f *flag.FlagSet) {
 		f.BoolVar(&step, "step", false, "")
 		f.BoolVar(&noBugs, "no-bugs", false, "")
 		f.BoolVar(&noQuestions, "no-questions", false, "")
+		post.flags(f)
 	})
+	if status < 0 {
+		status = post.check(a)
+	}
 	if status >= 0 {
 		return status
 	}
@@ -74,6 +79,7 @@ func run(ctx context.Context, a *app, args []string) int {
 			return a.interrupted()
 		}
 	}
+	post.send(ctx, a, t.results)
 	return t.closing(lab)
 }
 
@@ -94,6 +100,7 @@ type telling struct {
 	ahead   map[tale]chan told
 	tellers sync.WaitGroup
 
+	results        []grade.Result // of the reference
 	passed, caught int
 	predictions    script.Predictions
 	status         int
@@ -174,6 +181,7 @@ func (t *telling) reference(ctx context.Context, sc *course.Scenario, server str
 	}
 	t.out.Scene(sc.Name, t.say(show.Text{EN: "the reference server", ES: "el servidor de referencia"}), claim)
 	result := t.runner.Run(ctx, sc, reference(server), grade.Told{Telling: grade.Whole, Pause: t.pause != nil, Ask: t.ask})
+	t.results = append(t.results, result)
 	t.predictions.Asked += result.Predictions.Asked
 	t.predictions.Right += result.Predictions.Right
 	if result.Verdict == grade.Pass {

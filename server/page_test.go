@@ -252,7 +252,7 @@ func TestPageHostile(t *testing.T) {
 		if reply := ana.ask("START " + name); !strings.HasPrefix(reply, "Error: ") {
 			t.Errorf("START %q: %q", name, reply)
 		}
-		data, _ := json.Marshal(map[string]any{"name": name, "code": "Q7W3E9", "lab": "01-sockets", "verdicts": []string{"pass"}})
+		data, _ := json.Marshal(map[string]any{"name": name, "code": "Q7W3E9", "lab": "01-sockets", "of": 4, "verdicts": map[string]string{"restart": "pass"}})
 		if status := post(t, url+"score", "", string(data)); status != http.StatusBadRequest {
 			t.Errorf("a score of %q: status %d", name, status)
 		}
@@ -335,15 +335,21 @@ func TestPageKilled(t *testing.T) {
 func TestScore(t *testing.T) {
 	_, url, _ := startClassWithPage(t)
 	posting := func(name, code, lab string, verdicts ...string) int {
-		data, _ := json.Marshal(map[string]any{"name": name, "code": code, "lab": lab, "verdicts": verdicts})
+		of := make(map[string]string)
+		for i := 0; i < len(verdicts); i += 2 {
+			of[verdicts[i]] = verdicts[i+1]
+		}
+		data, _ := json.Marshal(map[string]any{"name": name, "code": code, "lab": lab, "of": 6, "verdicts": of})
 		return post(t, url+"score", "", string(data))
 	}
 	for _, test := range []struct{ want, got int }{
-		{http.StatusNoContent, posting("ana", "Q7W3E9", "08-zombies", "pass", "fail")},
-		{http.StatusForbidden, posting("ana", "XXXXXX", "08-zombies", "pass", "pass")},
-		{http.StatusBadRequest, posting("ana", "Q7W3E9", "../etc", "pass")},
+		{http.StatusNoContent, posting("ana", "Q7W3E9", "08-zombies", "storm", "fail", "coalesced", "fail")},
+		{http.StatusNoContent, posting("ana", "Q7W3E9", "08-zombies", "storm", "pass")},
+		{http.StatusForbidden, posting("ana", "XXXXXX", "08-zombies", "storm", "pass")},
+		{http.StatusBadRequest, posting("ana", "Q7W3E9", "../etc", "storm", "pass")},
 		{http.StatusBadRequest, posting("ana", "Q7W3E9", "08-zombies")},
-		{http.StatusBadRequest, posting("", "Q7W3E9", "08-zombies", "pass")},
+		{http.StatusBadRequest, posting("", "Q7W3E9", "08-zombies", "storm", "pass")},
+		{http.StatusBadRequest, posting("ana", "Q7W3E9", "08-zombies", "<b>", "pass")},
 		{http.StatusBadRequest, post(t, url+"score", "", "{")},
 		{http.StatusBadRequest, post(t, url+"score", "", strings.Repeat("x", 1<<20))},
 	} {
@@ -357,7 +363,7 @@ func TestScore(t *testing.T) {
 	}
 	defer response.Body.Close()
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if strings.Contains(lines.Text(), `"scores":{"08-zombies":{"passed":1,"of":2}}`) {
+		if strings.Contains(lines.Text(), `"scores":{"08-zombies":{"passed":1,"of":6}}`) {
 			return
 		}
 	}

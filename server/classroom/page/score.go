@@ -23,18 +23,32 @@ const Scored classroom.Kind = "score"
 // A posting is what labs sends to POST /score: the verdicts of a lab, and the same name and code that the
 // student says to the server.
 type posting struct {
-	Name     string   `json:"name"`
-	Code     string   `json:"code"`
-	Lab      string   `json:"lab"`      // by number and name: 08-zombies
-	Verdicts []string `json:"verdicts"` // of its scenarios: pass, fail, skip, infra
+	Name     string            `json:"name"`
+	Code     string            `json:"code"`
+	Lab      string            `json:"lab"`      // by number and name: 08-zombies
+	Of       int               `json:"of"`       // how many scenarios it has
+	Verdicts map[string]string `json:"verdicts"` // of those that were judged, by name: pass, fail, skip, infra
 }
 
-var lab = regexp.MustCompile(`^[0-9]{2}-[a-z0-9-]{1,30}$`)
+// good reports whether a posting can be what labs sends.
+func (p posting) good() bool {
+	for name := range p.Verdicts {
+		if !scenario.MatchString(name) {
+			return false
+		}
+	}
+	return lab.MatchString(p.Lab) && len(p.Verdicts) > 0 && len(p.Verdicts) <= p.Of && p.Of <= mostScenarios
+}
+
+var (
+	lab      = regexp.MustCompile(`^[0-9]{2}-[a-z0-9-]{1,30}$`)
+	scenario = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+)
 
 const (
-	mostVerdicts = 100 // of a lab
-	mostStudents = 1000
-	mostLabs     = 40 // of a student
+	mostScenarios = 100 // of a lab
+	mostStudents  = 1000
+	mostLabs      = 40 // of a student
 )
 
 // score takes a student's verdicts. What is wrong is said in a line: labs shows it to her.
@@ -50,7 +64,7 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 	var p posting
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil || !lab.MatchString(p.Lab) || len(p.Verdicts) == 0 || len(p.Verdicts) > mostVerdicts {
+	if err := decoder.Decode(&p); err != nil || !p.good() {
 		refuse(http.StatusBadRequest, badPosting)
 		return
 	}
@@ -64,13 +78,6 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, classroom.BadName, classroom.LongestName)
 		return
 	}
-	score := Score{Of: len(p.Verdicts)}
-	for _, verdict := range p.Verdicts {
-		if verdict == "pass" {
-			score.Passed++
-		}
-	}
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.students) >= mostStudents {
@@ -85,11 +92,34 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusConflict, classroom.NameTaken, p.Name, st.from)
 		return
 	}
-	if _, had := st.Scores[p.Lab]; had || len(st.Scores) < mostLabs {
-		st.Scores[p.Lab] = score
+	if st.passed[p.Lab] == nil && len(st.passed) >= mostLabs {
+		refuse(http.StatusBadRequest, badPosting)
+		return
 	}
+	score := st.judged(p)
 	s.add(Line{Event: classroom.Event{Time: time.Now(), Kind: Scored, Student: p.Name, Program: p.Lab}, Score: &score})
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// judged takes verdicts, in the place of earlier ones of the same scenarios.
+func (st *student) judged(p posting) Score {
+	if st.passed[p.Lab] == nil {
+		st.passed[p.Lab] = make(map[string]bool)
+	}
+	passed := st.passed[p.Lab]
+	for name, verdict := range p.Verdicts {
+		if _, had := passed[name]; had || len(passed) < mostScenarios {
+			passed[name] = verdict == "pass"
+		}
+	}
+	score := Score{Of: p.Of}
+	for _, is := range passed {
+		if is {
+			score.Passed++
+		}
+	}
+	st.Scores[p.Lab] = score
+	return score
 }
 
 // What a student is told.

@@ -31,13 +31,14 @@ type show struct {
 
 // A student as the page shows her.
 type student struct {
-	Name        string           `json:"name"`
-	Connections int              `json:"connections"`
-	Processes   int              `json:"processes"` // that live
-	Requests    int              `json:"requests"`
-	Refused     int              `json:"refused"`
-	Scores      map[string]Score `json:"scores,omitempty"` // by lab
-	from        netip.Addr       // the machine that she is on, or was last
+	Name        string                     `json:"name"`
+	Connections int                        `json:"connections"`
+	Processes   int                        `json:"processes"` // that live
+	Requests    int                        `json:"requests"`
+	Refused     int                        `json:"refused"`
+	Scores      map[string]Score           `json:"scores,omitempty"` // by lab
+	from        netip.Addr                 // the machine that she is on, or was last
+	passed      map[string]map[string]bool // by lab and scenario
 }
 
 // A Line is one thing that happened, as the browsers get it. Its text is theirs to make, in their language.
@@ -118,7 +119,7 @@ func (s *show) happened(e classroom.Event) {
 func (s *show) student(name string) *student {
 	st := s.students[name]
 	if st == nil {
-		st = &student{Name: name, Scores: make(map[string]Score)}
+		st = &student{Name: name, Scores: make(map[string]Score), passed: make(map[string]map[string]bool)}
 		s.students[name] = st
 	}
 	return st
