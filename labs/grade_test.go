@@ -318,6 +318,33 @@ func TestCaller(t *testing.T) {
 	}
 }
 
+// TestWitness has a server find nothing outside of its own folder that it could write to when a script has a
+// witness: that runs outside of the sandbox, and its FIFO would command it.
+func TestWitness(t *testing.T) {
+	sample(t)
+	hostile := filepath.Join(t.TempDir(), "hostile")
+	const server = `#!/bin/sh
+cd "${PATH%%:*}/../.." || exit
+find . -path ./tmp -prune -o ! -type l \( -type p -o -writable \) -printf 'hostile: can write to %p\n'
+echo hostile: looked
+`
+	if err := errors.Join(os.Mkdir(hostile, 0o755), os.WriteFile(filepath.Join(hostile, "server_bin"), []byte(server), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	run := startLabs(t, "grade", "-lang", "en", "-one", "-out", out, "-labs", "pids", hostile)
+	if status := run.wait(); status != grade.ExitPass {
+		t.Fatalf("status %d\n%s", status, run.stderr.String())
+	}
+	class, err := gradebook.Read(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := strings.Join(class.Submissions[0].Results[0].Evidence, "\n"); !strings.Contains(why, "hostile: looked") || strings.Contains(why, "can write") {
+		t.Error(why)
+	}
+}
+
 // TestGradeMisuse has wrong use of the grader be told what to do, and lose nothing.
 func TestGradeMisuse(t *testing.T) {
 	dir := t.TempDir()

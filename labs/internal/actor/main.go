@@ -3,9 +3,11 @@
 //
 //	cat FILE      writes a file to standard output
 //	print TEXT    writes a line to standard output
-//	touch NAME    makes an empty file in the folder signs, beside its own: a sign of life
+//	sign NAME     locks the file NAME in the folder signs, beside its own, until the next command: the kernel
+//	              tells whose lock that is (F_GETLK in fcntl(2)), a sign of life that nobody else can give
 //	ignore NAME   ignores a signal from now on, such as TERM
-//	fork NAME     starts the actor NAME that stands beside it, with the same descriptors 0, 1 and 2
+//	fork NAME     starts the actor NAME that stands beside it, and no other program, with the same
+//	              descriptors 0, 1 and 2
 //	wait          waits for a child that has ended
 //	kill NAME     ends by this signal
 //	exit N        ends with this status
@@ -13,6 +15,9 @@
 // If there is a file NAME.play, it holds the commands, and the FIFO is not read. Several actors may
 // share a FIFO: each line reaches one of them, the one that holds its lock. An actor's own arguments
 // mean nothing. Without a FIFO beside it, this program is one of the script's tools: see tools.
+//
+// A server under test can write to the FIFOs of the actors that it starts. What it could have them do, it
+// could do itself.
 package main
 
 import (
@@ -57,6 +62,7 @@ func main() {
 func act(self, line string) {
 	command, argument, _ := strings.Cut(line, " ")
 	var err error
+	lastSign.Close() // and with it the lock
 	switch command {
 	case "cat":
 		var data []byte
@@ -65,13 +71,13 @@ func act(self, line string) {
 		}
 	case "print":
 		_, err = os.Stdout.WriteString(argument + "\n")
-	case "touch":
-		err = touch(self, argument)
+	case "sign":
+		err = sign(self, argument)
 	case "ignore":
 		signal.Ignore(unix.SignalNum("SIG" + argument))
 	case "fork":
-		path := filepath.Join(filepath.Dir(self), argument)
-		_, err = os.StartProcess(path, []string{argument}, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+		name := filepath.Base(argument)
+		_, err = os.StartProcess(filepath.Join(filepath.Dir(self), name), []string{name}, &os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
 	case "wait":
 		_, err = syscall.Wait4(-1, nil, 0, nil)
 	case "kill":
@@ -129,16 +135,14 @@ func fail(err error) {
 	os.Exit(99)
 }
 
-// touch makes a file that was not there, in no other folder: a server under test may be able to write
-// to our FIFO, and to put links where signs are expected.
-func touch(self, name string) error {
-	sign := filepath.Join(filepath.Dir(self), "..", "signs", filepath.Base(name))
-	file, err := os.OpenFile(sign, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+// lastSign is the file that was locked last; nil before.
+var lastSign *os.File
+
+// sign locks a file of the folder signs for reading: for that, nobody needs to be able to write there.
+func sign(self, name string) (err error) {
+	path := filepath.Join(filepath.Dir(self), "..", "signs", filepath.Base(name))
+	if lastSign, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0); err != nil {
 		return err
 	}
-	return file.Close()
+	return unix.FcntlFlock(lastSign.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 }

@@ -21,16 +21,27 @@ import (
 
 // An actor is a program that the script commands through a FIFO.
 type actor struct {
-	path string
+	path string   // NAME, in the folder bin of its stage
 	fifo *os.File // open for reading and writing, so that neither side waits for the other
 }
 
+// setStage makes the two folders that actors need: bin, for themselves, and signs, for their signs of life.
+// A server may run as another user: what it must reach is open to all, whatever our umask. It can write to
+// neither.
+func setStage(dir string) error {
+	bin, signs := filepath.Join(dir, "bin"), filepath.Join(dir, "signs")
+	return errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(signs, 0o755), os.Chmod(bin, 0o755), os.Chmod(signs, 0o755))
+}
+
 // cast puts an actor on the server's PATH under a name.
-func (s *Story) cast(name string) (*actor, error) {
+func (s *Story) cast(name string) (*actor, error) { return s.castOn(s.work, name) }
+
+// castOn puts an actor on a stage: see setStage.
+func (s *Story) castOn(stage, name string) (*actor, error) {
 	if a := s.actors[name]; a != nil {
 		return a, nil
 	}
-	path := filepath.Join(s.work, "bin", name)
+	path := filepath.Join(stage, "bin", name)
 	if err := os.Link(s.Actor, path); err != nil {
 		if err := copyFile(s.Actor, path); err != nil {
 			return nil, err
@@ -114,14 +125,14 @@ func (s *Story) order(name, order string, args []string, takesOne bool, times in
 	if a == nil {
 		return misuse("no actor is called " + name)
 	}
-	if len(args) != map[bool]int{true: 1, false: 0}[takesOne] {
+	if len(args) != map[bool]int{true: 1, false: 0}[takesOne] && (order != "alive" || len(args) > 1) {
 		return misuse("actor " + name + " " + order + " takes another number of arguments")
 	}
 	argument := strings.Join(args, "")
 	line := strings.TrimSpace(order+" "+argument) + "\n"
 	switch order {
 	case "alive":
-		return s.alive(name, a)
+		return s.alive(name, a, argument)
 	case "exit":
 		if _, err := strconv.ParseUint(argument, 10, 8); err != nil {
 			return misuse("not an exit status: " + argument)
@@ -146,23 +157,33 @@ func (s *Story) order(name, order string, args []string, takesOne bool, times in
 	return err
 }
 
-// alive has an actor make a file: whoever was killed does nothing any more, however its entry in
-// /proc may still look.
-func (s *Story) alive(name string, a *actor) error {
+// alive has an actor give a sign of life: whoever was killed does nothing any more, however its entry in
+// /proc may still look. The sign is a lock on a file, and the kernel says which process holds it: one that
+// runs the actor and, if a pid is given, that one.
+func (s *Story) alive(name string, a *actor, pid string) error {
 	s.signs++
-	sign := filepath.Join(s.work, signs, fmt.Sprint(s.signs))
-	if _, err := fmt.Fprintf(a.fifo, "touch %d\n", s.signs); err != nil {
+	path := filepath.Join(filepath.Dir(a.path), "..", "signs", fmt.Sprint(s.signs))
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o644)
+	if err != nil {
 		return err
 	}
-	err := s.await(nil,
+	defer file.Close()
+	if err := file.Chmod(0o644); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(a.fifo, "sign %d\n", s.signs); err != nil {
+		return err
+	}
+	err = s.await(nil,
 		s.say(show.Text{EN: "%s still does as it is told", ES: "%s sigue obedeciendo"}, name),
 		func() string { return s.say(show.Text{EN: "no sign of life from it", ES: "no da señales de vida"}) },
 		func() (bool, error) {
-			_, err := os.Lstat(sign)
-			if errors.Is(err, fs.ErrNotExist) {
-				return false, nil
+			lock := unix.Flock_t{Type: unix.F_WRLCK}
+			if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
+				return false, err
 			}
-			return true, err
+			exe, err := proc.Exe(int(lock.Pid))
+			return err == nil && exe == a.path && (pid == "" || pid == fmt.Sprint(lock.Pid)), nil
 		})
 	if err == nil {
 		s.Out.Note(show.Text{EN: "%s is alive: it did as it was told", ES: "%s está vivo: hizo lo que se le dijo"}, name)
@@ -170,12 +191,20 @@ func (s *Story) alive(name string, a *actor) error {
 	return err
 }
 
-// cmdWitness starts an actor that is not the server's.
+// cmdWitness starts an actor that is not the server's: no sandbox holds it. So its FIFO is where no sandbox
+// shows it, and no other user finds a way.
 func (s *Story) cmdWitness(c *call) error {
 	if len(c.args) != 1 {
 		return misuse("wrong number of arguments")
 	}
-	a, err := s.cast(c.args[0])
+	stage, err := os.MkdirTemp(filepath.Dir(s.work), "witness-") // 0700
+	if err != nil {
+		return err
+	}
+	if err := setStage(stage); err != nil {
+		return err
+	}
+	a, err := s.castOn(stage, c.args[0])
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,6 @@ func (s *Story) launched(command target.Command) []string {
 	case command.Sandbox != nil:
 		box := *command.Sandbox
 		box.Read = append(slices.Clone(box.Read), s.work)
-		box.Write = append(slices.Clone(box.Write), filepath.Join(s.work, signs))
 		box.Dir = command.Dir
 		return box.Command(command.Argv, s.limits)
 	case len(s.limits) > 0:

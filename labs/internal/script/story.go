@@ -142,9 +142,7 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 	if box := opt.Server.Sandbox; box != nil && box.Wall != sandbox.None {
 		path, environ = sandbox.Path, box.Env()
 	}
-	// A server may run as another user: what it must reach is open to all, whatever our umask.
-	if err := errors.Join(os.Mkdir(bin, 0o755), os.Mkdir(filepath.Join(s.work, signs), 0o777),
-		os.Chmod(filepath.Join(s.work, signs), 0o777|os.ModeSticky), os.Chmod(bin, 0o755), os.Chmod(s.work, 0o755)); err != nil {
+	if err := errors.Join(setStage(s.work), os.Chmod(s.work, 0o755)); err != nil {
 		return nil, err
 	}
 	env.Setenv("PATH", bin+":"+path)
@@ -159,10 +157,6 @@ func newStory(opt Options, env *testscript.Env) (*Story, error) {
 	s.env = append(s.env, "PATH="+env.Getenv("PATH"), "LANG="+locale)
 	return s, nil
 }
-
-// signs is the folder in $WORK where actors give signs of life: the only one there that others than the
-// script write to.
-const signs = "signs"
 
 // close ends all that the story started.
 func (s *Story) close() {

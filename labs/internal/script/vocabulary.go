@@ -119,17 +119,19 @@ func Vocabulary() []Command {
 		run: (*Story).cmdHangup,
 	}, {
 		Name:    "actor",
-		Args:    "NAME… | [-times N] NAME exit STATUS|print TEXT|ignore SIGNAL|fork NAME|wait|alive",
+		Args:    "NAME… | [-times N] NAME exit STATUS|print TEXT|ignore SIGNAL|fork NAME|wait|alive [PID]",
 		Summary: show.Text{EN: "a program that the script commands", ES: "un programa al que el guion da órdenes"},
 		Detail: show.Text{
 			EN: "Puts programs of these names on the server's PATH, for START. Such a process waits until the " +
 				"script tells it what to do: to end with this status, to print a line, to ignore a signal, to " +
 				"start another actor as its own child, to wait for a child that has ended, to show that it is " +
-				"alive. Its arguments mean nothing to it.",
+				"alive, by a lock whose holder the kernel names: the process PID, if one is given. Its " +
+				"arguments mean nothing to it.",
 			ES: "Pone en el PATH del servidor programas con esos nombres, para START. Un proceso así espera " +
 				"hasta que el guion le diga qué hacer: terminar con ese estado, imprimir una línea, ignorar una " +
 				"señal, iniciar a otro actor como hijo suyo, hacer wait por un hijo que ya terminó, mostrar que " +
-				"está vivo. Sus argumentos no significan nada para él."},
+				"está vivo, con un candado cuyo dueño lo dice el kernel: el proceso PID, si se indica. Sus " +
+				"argumentos no significan nada para él."},
 		run: (*Story).cmdActor,
 	}, {
 		Name:    "witness",
