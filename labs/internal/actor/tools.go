@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -11,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/namespace"
 )
 
 // tools are what scripts use this program for beside acting: the first argument names one.
@@ -24,6 +28,12 @@ var tools = map[string]func(args []string) error{
 //	nofile=N    at most N descriptors (RLIMIT_NOFILE); so too nproc, cpu, fsize and core. Where no more
 //	            than less is allowed already, that stays
 //	victim=1    the first to go when the machine runs out of memory (oom_score_adj)
+//	settle=1    make the namespaces in which it was started fit to live in: /proc shows their processes,
+//	            and the loopback interface is up
+//	folder=PATH with lend: this folder
+//	lend=FD     open the folders, send their descriptors over a socket (SCM_RIGHTS in unix(7)), and wait for
+//	            a byte from it: whoever has them puts into them what the program needs
+//	group=N     with uid: be in this group too
 //	uid=N       become this user and its group, with no capability left
 //	fork=0      no new process: fork and its kin fail with EAGAIN; threads are allowed. Whoever then
 //	            takes the -1 of fork for a pid is kept from signalling everybody by it (kill(2))
@@ -36,10 +46,12 @@ var tools = map[string]func(args []string) error{
 func launch(args []string) error {
 	runtime.LockOSThread() // the thread that calls exec has to be the one with the filter
 	var filter []unix.SockFilter
+	var groups []int
+	var folders []string
 	for len(args) > 0 && args[0] != "--" {
 		name, value, _ := strings.Cut(args[0], "=")
 		n, err := strconv.Atoi(value)
-		if err != nil {
+		if err != nil && name != "folder" {
 			return err
 		}
 		switch name {
@@ -47,8 +59,16 @@ func launch(args []string) error {
 			err = limit(resources[name], uint64(n))
 		case "victim":
 			err = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+		case "settle":
+			err = errors.Join(namespace.ShowProcesses(), namespace.LoopbackUp())
+		case "folder":
+			folders, err = append(folders, value), nil
+		case "lend":
+			err = lend(n, folders)
+		case "group":
+			groups = append(groups, n)
 		case "uid":
-			err = become(n)
+			err = become(n, groups)
 		case "fork":
 			filter = append(append(filter, noForks()...), noSignalsTo(-1)...)
 		case "spare":
@@ -80,6 +100,27 @@ func launch(args []string) error {
 	return fmt.Errorf("exec %s: %w", path, syscall.Exec(path, args[1:], os.Environ()))
 }
 
+// lend lends folders to whoever has the other end of a socket.
+func lend(socket int, folders []string) error {
+	defer unix.Close(socket) // the only copy
+	var fds []int
+	for _, folder := range folders {
+		fd, err := unix.Open(folder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", folder, err)
+		}
+		fds = append(fds, fd)
+	}
+	if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
+		return fmt.Errorf("sendmsg: %w", err)
+	}
+	n, err := unix.Read(socket, make([]byte, 1))
+	if err == nil && n == 0 {
+		err = io.EOF
+	}
+	return err
+}
+
 // resources are those that a process can be held to (setrlimit(2)).
 var resources = map[string]int{
 	"nofile": unix.RLIMIT_NOFILE,
@@ -101,7 +142,7 @@ func limit(resource int, n uint64) error {
 
 // become gives up root: the kernel clears the capabilities with the last uid that is 0, but for what
 // may be handed on by exec (capabilities(7)).
-func become(uid int) error {
+func become(uid int, groups []int) error {
 	// No set-user-ID program gives it another's power again.
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err
@@ -109,13 +150,17 @@ func become(uid int) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return err
 	}
-	if err := syscall.Setgroups(nil); err != nil {
+	if err := syscall.Setgroups(groups); err != nil {
 		return err
 	}
 	if err := syscall.Setresgid(uid, uid, uid); err != nil {
 		return err
 	}
-	return syscall.Setresuid(uid, uid, uid)
+	if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		return err
+	}
+	// The kernel has forgotten whose end is ours too (PR_SET_PDEATHSIG(2const)).
+	return unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 }
 
 // herd makes N zombies: children that ended at once, and that nobody collects. Their pids ascend,

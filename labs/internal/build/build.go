@@ -273,7 +273,7 @@ func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, b.Race)
 	files := []string{"go.mod", "go.sum"}
-	for _, dir := range []string{pkg, "server/protocol"} {
+	for _, dir := range []string{pkg, "server/protocol", "labs/internal/namespace"} {
 		sources, err := filepath.Glob(filepath.Join(b.Root, dir, "*.go"))
 		if err != nil {
 			return nil, err

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"posixlab/labs/internal/sandbox"
 )
 
 const dirPrefix = "posixlab-run-"
@@ -41,6 +43,15 @@ func (w *worker) ownDisk() error {
 	return nil
 }
 
+// ownDevice is the device of that file system, if there is one.
+func (w *worker) ownDevice() []uint64 {
+	var st unix.Stat_t
+	if w.Isolation != Contained || unix.Stat(w.Dir, &st) != nil {
+		return nil
+	}
+	return []uint64{st.Dev}
+}
+
 // Folder makes a folder for the caller's own use, under that for temporary files. Its name is no secret,
 // but only its owner can list it. If the caller is killed, a later runner removes it.
 func Folder() (dir string, err error) {
@@ -62,7 +73,7 @@ func sweep() {
 			continue
 		}
 		if !inUse(dir) {
-			os.RemoveAll(dir)
+			sandbox.Remove(dir)
 		}
 	}
 }

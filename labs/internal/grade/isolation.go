@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"posixlab/labs/internal/namespace"
 	"posixlab/labs/internal/sandbox"
 )
 
@@ -107,6 +108,7 @@ func start(description string) error {
 func (r *Runner) Sandbox(slot int) (*sandbox.Sandbox, error) {
 	return sandbox.New(r.Actor, slot, func(box *sandbox.Sandbox) error {
 		box.Contained = r.Isolation == Contained
+		box.Namespaces = box.Contained
 		description, err := json.Marshal(box)
 		if err != nil {
 			return err
@@ -161,36 +163,12 @@ func takeTable() error {
 // loopback interface is up.
 func (level Isolation) enter() error {
 	if level == Contained {
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			return fmt.Errorf("mount / private: %w", err)
-		}
-		if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return fmt.Errorf("mount /proc: %w", err)
+		if err := namespace.ShowProcesses(); err != nil {
+			return err
 		}
 	}
 	if level >= OwnNetwork {
-		return loopbackUp()
-	}
-	return nil
-}
-
-// loopbackUp brings the loopback interface of a new network namespace up (netdevice(7)).
-func loopbackUp() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("socket: %w", err)
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
-		return fmt.Errorf("ioctl SIOCGIFFLAGS lo: %w", err)
-	}
-	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		return fmt.Errorf("ioctl SIOCSIFFLAGS lo: %w", err)
+		return namespace.LoopbackUp()
 	}
 	return nil
 }

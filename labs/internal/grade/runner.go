@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/sandbox"
 	"posixlab/labs/internal/show"
 	"posixlab/labs/internal/target"
 )
@@ -99,7 +100,7 @@ func (r *Runner) work(ctx context.Context, sc *course.Scenario, server target.Co
 		return Result{}, errInterrupted
 	}
 	dir := filepath.Join(r.tmp, dirPrefix+rand.Text())
-	defer os.RemoveAll(dir) // if the worker was killed, and could not
+	defer sandbox.Remove(dir) // if the worker was killed, and could not
 
 	if server.TakesPort && r.Isolation >= OwnNetwork {
 		server.TakesPort = false // the lecture's port is free there

@@ -166,7 +166,7 @@ func (w *worker) endEarly(runner io.Reader) {
 // cleanUp ends all that the scenario started, and removes the worker's folder.
 func (w *worker) cleanUp() error {
 	err := target.KillDescendants()
-	os.RemoveAll(w.Dir)
+	sandbox.Remove(w.Dir)
 	return err
 }
 
@@ -284,8 +284,18 @@ func (w *worker) confine() (*sandbox.Watch, error) {
 			}
 			return said
 		},
-		Disk: func() int { return box.Left(w.Dir) },
+		Disk:      func() int { return box.Left(w.Dir) },
+		Collected: collected,
+		Whole:     w.ownDevice(),
 	}), nil
+}
+
+// collected is the CPU time of the children that this process has waited for: servers that have ended, and
+// orphans of theirs.
+func collected() time.Duration {
+	var usage unix.Rusage
+	unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) // cannot fail: getrusage(2)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // limited fails a server that hit a limit of its sandbox, whatever came of the story then.

@@ -45,6 +45,7 @@ type Grading struct {
 	class *gradebook.Class
 	work  string                // where submissions are copied to, and built
 	lanes chan *sandbox.Sandbox // a scenario or a build takes one
+	slots chan int              // a submission takes one: the group that its folder is for; 0: none
 	kit   []byte                // the digest of what judges
 
 	mu   sync.Mutex
@@ -65,7 +66,7 @@ var errUnsafe = errors.New("submissions can read one another's files here")
 // Run judges what has no verdict yet in the folder of the results, and returns the class. When ctx ends, it
 // returns what there is, and the error.
 func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
-	defer func() { os.RemoveAll(g.work) }()
+	defer func() { sandbox.Remove(g.work) }()
 	if err := g.prepare(); err != nil {
 		return nil, err
 	}
@@ -88,13 +89,12 @@ func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
 	if err := g.save(); err != nil {
 		return nil, err
 	}
-	slots := make(chan struct{}, g.Jobs)
 	errs := make(chan error, len(open))
 	for _, e := range open {
-		slots <- struct{}{}
+		e.group = <-g.slots
 		go func() {
 			errs <- g.judge(ctx, e)
-			<-slots
+			g.slots <- e.group
 		}()
 	}
 	var all []error
@@ -122,8 +122,7 @@ func (g *Grading) prepare() (err error) {
 	if g.Runner.Isolation == grade.Alone { // every server may want the one port
 		g.Jobs, lanes = 1, 1
 	}
-	if box.Wall == sandbox.OtherUser {
-		dirs := []string{g.Out}
+	if dirs := []string{g.Out}; box.Wall != sandbox.None {
 		for _, source := range g.Sources {
 			if source.Path != "" && len(g.Sources) > 1 {
 				dirs = append(dirs, filepath.Dir(source.Path))
@@ -134,8 +133,11 @@ func (g *Grading) prepare() (err error) {
 				dirs = append(dirs, filepath.Dir(sc.Script))
 			}
 		}
+		if err := box.Conceal(append(slices.Clone(dirs), g.ours()...)...); err != nil {
+			return err
+		}
 		for _, dir := range slices.Compact(dirs) {
-			if public(dir) {
+			if box.Wall == sandbox.OtherUser && public(dir) {
 				return fmt.Errorf("%w: `chmod 700 %s` keeps them from it", errUnsafe, dir)
 			}
 		}
@@ -147,6 +149,16 @@ func (g *Grading) prepare() (err error) {
 			return err
 		}
 		g.lanes <- &lane
+	}
+	groups := make([]int, g.Jobs)
+	if box.Wall == sandbox.OtherUser {
+		if groups, err = sandbox.Groups(lanes, g.Jobs); err != nil {
+			return err
+		}
+	}
+	g.slots = make(chan int, g.Jobs)
+	for _, group := range groups {
+		g.slots <- group
 	}
 	contained := g.Runner.Isolation == grade.Contained
 	g.class = &gradebook.Class{Version: gradebook.Version, Lang: string(g.Lang), Started: time.Now().UTC(),
@@ -168,6 +180,20 @@ func (g *Grading) prepare() (err error) {
 	return nil
 }
 
+// ours are the other folders of the grader's that are no submission's to see.
+func (g *Grading) ours() []string {
+	dirs := []string{g.Course.Root, g.work}
+	for _, source := range g.Sources {
+		if source.Path != "" {
+			dirs = append(dirs, source.Path)
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil && home != "/" {
+		dirs = append(dirs, home)
+	}
+	return dirs
+}
+
 // public reports whether every user may look into a folder.
 func public(dir string) bool {
 	dir, err := filepath.EvalSymlinks(dir)
@@ -184,8 +210,10 @@ func public(dir string) bool {
 type entry struct {
 	source  submission.Source
 	sub     *gradebook.Submission
-	dir     string // its copy
-	tmp     string // for its build
+	own     string // its folder: of all other submissions, none enters it
+	dir     string // in it, its copy
+	tmp     string // in it, for its build
+	group   int    // who may enter its folder, beside us; 0: nobody else has to
 	refused error  // why it could not be taken
 	began   time.Time
 }
@@ -193,12 +221,12 @@ type entry struct {
 // enter takes a submission, and finds out which verdicts of the last run are still true.
 func (g *Grading) enter(source submission.Source) (*entry, error) {
 	e := &entry{source: source, sub: &gradebook.Submission{Version: gradebook.Version, Name: source.Name, Student: g.Students[source.Name]}}
-	own, err := os.MkdirTemp(g.work, "submission-")
-	if err != nil {
+	var err error
+	if e.own, err = os.MkdirTemp(g.work, "submission-"); err != nil { // 0700
 		return nil, err
 	}
-	e.dir, e.tmp = filepath.Join(own, "files"), filepath.Join(own, "tmp")
-	if err := errors.Join(os.Chmod(own, 0o711), os.Mkdir(e.dir, 0o755), os.Mkdir(e.tmp, 0o755)); err != nil {
+	e.dir, e.tmp = filepath.Join(e.own, "files"), filepath.Join(e.own, "tmp")
+	if err := errors.Join(os.Mkdir(e.dir, 0o755), os.Mkdir(e.tmp, 0o755)); err != nil {
 		return nil, err
 	}
 	e.refused = source.Take(e.dir)
@@ -241,12 +269,15 @@ func (g *Grading) folder(s *gradebook.Submission) string { return filepath.Join(
 // judge builds a submission, and judges it by every scenario that has no verdict yet.
 func (g *Grading) judge(ctx context.Context, e *entry) error {
 	e.began = time.Now()
-	defer os.RemoveAll(filepath.Dir(e.dir))
+	defer sandbox.Remove(e.own)
 	var made *submission.Made
 	err := e.refused
+	if err == nil && e.group != 0 {
+		err = errors.Join(os.Chown(e.own, -1, e.group), os.Chmod(e.own, 0o710))
+	}
 	if err == nil {
 		lane := <-g.lanes
-		made, err = (&submission.Builder{Course: g.Course, Go: g.Go, Box: lane}).Build(ctx, e.dir, e.tmp, g.labs())
+		made, err = (&submission.Builder{Course: g.Course, Go: g.Go, Box: lane.In(e.group)}).Build(ctx, e.dir, e.tmp, g.labs())
 		g.lanes <- lane
 	}
 	if ctx.Err() != nil {
@@ -274,7 +305,7 @@ func (g *Grading) judge(ctx context.Context, e *entry) error {
 	for _, sc := range open {
 		lane := <-g.lanes
 		running.Go(func() {
-			result, err := g.one(ctx, made, machine, refusal, sc, lane)
+			result, err := g.one(ctx, made, machine, refusal, sc, lane.In(e.group))
 			if err = errors.Join(err, lane.Sweep()); err == nil && ctx.Err() == nil {
 				err = g.record(e, result)
 			}

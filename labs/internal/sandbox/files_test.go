@@ -49,10 +49,7 @@ func TestFilesOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if err := os.Mkdir(at("mixed"), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(os.WriteFile(at("mixed/theirs"), nil, 0o644), os.Chown(at("mixed/theirs"), user, user),
+	if err := errors.Join(os.Mkdir(at("mixed"), 0o777), os.Chmod(at("mixed"), 0o777), os.WriteFile(at("mixed/theirs"), nil, 0o644), os.Chown(at("mixed/theirs"), user, user),
 		os.WriteFile(at("mixed/ours"), nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}

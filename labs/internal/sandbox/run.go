@@ -22,18 +22,23 @@ type Hit struct{ Limit string }
 
 func (h *Hit) Error() string { return "the limit of the sandbox was hit: " + h.Limit }
 
-// Run starts a program behind the wall, in namespaces of its own if it is bubblewrap's, and waits until
+// Run starts a program behind the wall, in namespaces of its own where the machine allows them, and waits until
 // it and all that came of it has ended. It returns what was said on standard output and standard error,
 // as far as that goes. The error is a Hit, an *exec.ExitError or one of the machine's.
 func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err error) {
-	for _, dir := range s.Write {
-		if err := s.handOver(dir); err != nil {
-			return nil, err
+	own := *s
+	if s.Wraps() {
+		own.Write, own.Tmp, own.fresh = nil, "", slices.Concat(s.Write, Shared)
+	} else {
+		for _, dir := range s.Write {
+			if err := s.handOver(dir); err != nil {
+				return nil, err
+			}
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	argv = s.Command(argv, nil)
+	argv = own.Command(argv, nil)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = s.Dir, env
 	if s.Wraps() {
@@ -42,15 +47,33 @@ func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err
 	out := &limited{most: s.Limits.Output}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}
+	if s.ownNamespaces() { // the program is the init of its own: all that came of it ends with it
+		cmd.SysProcAttr.Cloneflags = newNamespaces
+	}
 	cmd.WaitDelay = 2 * time.Second // for what outlives it and holds its output
-	onThread(func() { err = cmd.Start() })
+	var disk *disks
+	if s.Wraps() {
+		if disk, err = s.start(cmd); disk != nil {
+			defer disk.close()
+		}
+	} else {
+		onThread(func() { err = cmd.Start() })
+	}
 	if err != nil {
+		if cmd.Process != nil {
+			cancel()
+			cmd.Wait()
+			collect(cmd.Process.Pid)
+		}
 		return nil, err
 	}
 	watched := Watched{
 		Processes: func() ([]proc.Stat, error) { return proc.Tree(cmd.Process.Pid) },
 		Output:    out.size,
-		Disk:      func() int { return size(s.Write...) },
+		Disk:      func() int { return leftBy(anybody, s.Write...) },
+	}
+	if disk != nil {
+		watched.Disk, watched.Whole = disk.used, disk.devices()
 	}
 	if s.Wall == OtherUser { // where orphans do not stay in the tree, and other folders are open
 		watched.Processes, watched.Mine = proc.All, s.Mine
@@ -67,6 +90,14 @@ func (s *Sandbox) Run(ctx context.Context, argv, env []string) (said []byte, err
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if hit == "" && disk != nil {
+		back := disk.bringBack(s.Limits.Disk)
+		if back == errTooMuch {
+			hit = "disk"
+		} else if back != nil {
+			return nil, back
+		}
 	}
 	if hit != "" {
 		err = &Hit{hit}
@@ -141,9 +172,6 @@ func (s *Sandbox) Sweep() error {
 	}
 	return nil
 }
-
-// size is what the files under some folders occupy, in bytes.
-func size(dirs ...string) int { return leftBy(anybody, dirs...) }
 
 // limited keeps the beginning of what is written to it, and knows how much that was in all.
 type limited struct {

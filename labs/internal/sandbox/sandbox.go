@@ -32,15 +32,21 @@ const (
 type Sandbox struct {
 	Wall   Wall
 	Bwrap  string // path of bwrap
+	Sizes  bool   // it can give a tmpfs a size; else only the watch bounds what is written
 	Actor  string // path of the actor program, which sets limits and becomes another
 	UID    int    // whom the program runs as, and its group; 0 is the grader's own user
+	Group  int    // another group that it is in, if it is another user: that of the submission's folder
 	Limits Limits
 
-	Contained bool     // the caller is in namespaces made for this: they are not made again
-	Read      []string // what it may read besides the system: folders and files, by absolute paths
-	Write     []string // what it may write
-	Tmp       string   // the folder that it sees as /tmp, /var/tmp and /dev/shm
-	Dir       string   // where it begins
+	Contained  bool     // the caller is in namespaces made for this: they are not made again
+	Namespaces bool     // the machine allows them: who is only another user gets them from Run
+	Read       []string // what it may read besides the system: folders and files, by absolute paths
+	Write      []string // what it may write
+	Tmp        string   // the folder that it sees as /tmp, /var/tmp and /dev/shm
+	Dir        string   // where it begins
+	Hide       []string // what it must not see of the system: see Conceal
+
+	fresh []string // small file systems of its own: see disk.go
 }
 
 // The user ids that submissions run as are these. systemd's table of ids (systemd.io/UIDS-GIDS) assigns
@@ -107,6 +113,18 @@ func New(actor string, slot int, try func(*Sandbox) error) (*Sandbox, error) {
 	return nil, fmt.Errorf("%w: %w", ErrNoWall, errors.Join(lacks...))
 }
 
+// Groups are so many groups that nobody else is in, beside those of the first users: see As.
+func Groups(users, n int) (groups []int, err error) {
+	for i := range n {
+		group, err := user(users + i)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, group)
+	}
+	return groups, nil
+}
+
 // As makes the sandbox one for the n-th of those that run side by side, from 0: where we are root, each
 // has a user of its own.
 func (s *Sandbox) As(n int) (err error) {
@@ -122,7 +140,10 @@ func Trusting(actor string) *Sandbox { return &Sandbox{Wall: None, Actor: actor,
 func (s *Sandbox) prepare() (err error) {
 	switch s.Wall {
 	case Bubblewrap:
-		s.Bwrap, err = exec.LookPath("bwrap")
+		if s.Bwrap, err = exec.LookPath("bwrap"); err == nil {
+			help, _ := exec.Command(s.Bwrap, "--help").Output()
+			s.Sizes = strings.Contains(string(help), "--size ") // since 0.7
+		}
 	case OtherUser:
 		if os.Geteuid() != 0 {
 			err = errors.New("only root can become another user")
@@ -135,6 +156,15 @@ func (s *Sandbox) prepare() (err error) {
 // under more, as the actor's launch takes them.
 func (s *Sandbox) Command(argv, limits []string) []string {
 	launch := slices.Concat([]string{s.Actor, "launch"}, s.Limits.args())
+	if s.ownNamespaces() {
+		launch = append(launch, "settle=1")
+	}
+	if s.Group != 0 && s.Wall == OtherUser {
+		launch = append(launch, fmt.Sprintf("group=%d", s.Group))
+	}
+	if s.fresh != nil {
+		launch = append(launch, lending(s.fresh)...)
+	}
 	if s.UID != 0 {
 		launch = append(launch, fmt.Sprintf("uid=%d", s.UID))
 	}
@@ -147,6 +177,12 @@ func (s *Sandbox) Command(argv, limits []string) []string {
 	}
 	return slices.Concat([]string{s.Actor, "launch"}, limits, []string{"--"}, argv)
 }
+
+// ownNamespaces reports whether Run has to make namespaces for a program: bwrap makes its own.
+func (s *Sandbox) ownNamespaces() bool { return s.Wall == OtherUser && s.Namespaces && !s.Contained }
+
+// newNamespaces are the flags of those (clone(2)).
+const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 
 // walls are bwrap's options.
 func (s *Sandbox) walls() []string {
@@ -168,19 +204,43 @@ func (s *Sandbox) walls() []string {
 			args = append(args, "--ro-bind", dir, dir)
 		}
 	}
-	args = append(args, "--dev", "/dev")
-	if s.Tmp != "" {
-		args = append(args, "--bind", s.Tmp, "/tmp", "--bind", s.Tmp, "/var/tmp", "--bind", s.Tmp, "/dev/shm")
+	var readOnly []string // what bwrap makes, as file systems of its own
+	for _, path := range s.Hide {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			args = append(args, "--perms", "0755", "--tmpfs", path)
+			readOnly = append(readOnly, path)
+		} else if err == nil {
+			args = append(args, "--ro-bind", os.DevNull, path)
+		}
 	}
+	args = append(args, "--dev", "/dev")
+	readOnly = append(readOnly, "/dev", "/")
 	made := make(map[string]bool)
+	if s.fresh != nil {
+		for _, path := range Shared {
+			args = append(args, s.own(path, "1777", made)...)
+		}
+	} else if s.Tmp != "" {
+		for _, path := range Shared {
+			args = append(append(args, s.parents(path, made)...), "--bind", s.Tmp, path)
+		}
+	}
 	for _, bind := range []struct {
 		how   string
 		paths []string
 	}{{"--ro-bind", append([]string{s.Actor}, s.Read...)}, {"--bind", s.Write}} {
 		for _, path := range bind.paths {
-			args = append(args, parents(path, made)...)
+			args = append(args, s.parents(path, made)...)
 			args = append(args, bind.how, path, path)
 		}
+	}
+	for _, path := range s.fresh {
+		if !slices.Contains(Shared, path) {
+			args = append(args, s.own(path, "0755", made)...)
+		}
+	}
+	for _, path := range readOnly { // after all that had to be made in them
+		args = append(args, "--remount-ro", path)
 	}
 	if s.Dir != "" {
 		args = append(args, "--chdir", s.Dir)
@@ -189,21 +249,62 @@ func (s *Sandbox) walls() []string {
 }
 
 // parents makes the folders above a path, which others would make for their own user alone.
-func parents(path string, made map[string]bool) (args []string) {
+func (s *Sandbox) parents(path string, made map[string]bool) (args []string) {
 	dir := filepath.Dir(path)
-	if dir == "/" || dir == "/tmp" || made[dir] || slices.ContainsFunc(system, func(s string) bool {
-		return dir == s || strings.HasPrefix(dir, s+"/")
-	}) {
+	if dir == "/" || slices.Contains(Shared, dir) || made[dir] || slices.Contains(s.Hide, dir) || under(dir, system) && !under(dir, s.Hide) {
 		return nil
 	}
 	made[dir] = true
-	return append(parents(dir, made), "--perms", "0755", "--dir", dir)
+	return append(s.parents(dir, made), "--perms", "0755", "--dir", dir)
+}
+
+// own are bwrap's options for a file system of its own, of the size of all that may be written.
+func (s *Sandbox) own(path, mode string, made map[string]bool) []string {
+	args := append(s.parents(path, made), "--perms", mode)
+	if s.Sizes {
+		args = append(args, "--size", fmt.Sprint(s.Limits.Disk))
+	}
+	return append(args, "--tmpfs", path)
+}
+
+// under reports whether a path is one of some folders, or lies in one.
+func under(path string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") })
+}
+
+// Conceal hides folders and files of the grader's that lie in a part of the system that every program sees:
+// where the grader is no other user than its programs, permissions would not. It is an error if one of
+// them holds such a part.
+func (s *Sandbox) Conceal(paths ...string) error {
+	for _, path := range paths {
+		path, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			continue // there is nothing to hide
+		}
+		switch {
+		case slices.Contains(system, path):
+			return fmt.Errorf("%s is a part of the system, which every submission sees: put what is yours elsewhere, such as in your home folder", path)
+		case under(path, system) && !under(path, s.Hide):
+			s.Hide = append(slices.Clip(s.Hide), path)
+		}
+	}
+	return nil
 }
 
 // Showing is the same sandbox with folders or files more that its program may read.
 func (s *Sandbox) Showing(paths ...string) *Sandbox {
 	more := *s
 	more.Read = append(slices.Clone(s.Read), paths...)
+	return &more
+}
+
+// In is the same sandbox, whose program is in a group more.
+func (s *Sandbox) In(group int) *Sandbox {
+	more := *s
+	more.Group = group
 	return &more
 }
 

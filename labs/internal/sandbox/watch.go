@@ -3,12 +3,10 @@ package sandbox
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +47,8 @@ type Watched struct {
 	Mine      func(pid int) bool          // which of them do; nil: all
 	Output    func() int                  // what they said so far, in bytes
 	Disk      func() int                  // what they left in files, in bytes
+	Collected func() time.Duration        // the CPU time of those that we have waited for; nil: not known
+	Whole     []uint64                    // the devices of the file systems that Disk counts whole
 }
 
 // A Watch looks at what runs behind a wall, and ends it when it exceeds a limit.
@@ -57,6 +57,8 @@ type Watch struct {
 	of     Watched
 	start  time.Time
 	known  map[process]bool // whether it runs behind the wall
+	spent  map[process]int  // the CPU time that each had when it was seen last, in ticks
+	all    int              // the sum of these
 
 	stop    chan struct{}
 	looking sync.WaitGroup
@@ -76,7 +78,7 @@ type process struct {
 // Watch begins to look, until Close.
 func (s *Sandbox) Watch(of Watched) *Watch {
 	w := &Watch{limits: s.Limits, of: of, start: time.Now(), known: make(map[process]bool),
-		stop: make(chan struct{})}
+		spent: make(map[process]int), stop: make(chan struct{})}
 	w.looking.Go(func() { w.again(w.look) })
 	w.looking.Go(func() { w.again(w.lookAtDisk) }) // may take long, where there are many files
 	return w
@@ -136,19 +138,32 @@ func (w *Watch) look() {
 	}
 	now := Usage{Wall: time.Since(w.start), Output: w.of.Output()}
 	var theirs []int
+	waited := 0 // for: with their CPU time
+	unnamed, seen := 0, make(map[fileID]bool)
 	for _, st := range all {
 		if !w.mine(st) {
 			continue
 		}
 		theirs = append(theirs, st.PID)
 		now.Processes += max(1, st.Threads)
-		now.CPU += time.Duration(st.CPU+st.ChildCPU) * time.Second / ticks
+		waited += st.CPU + st.ChildCPU
+		key := process{st.PID, st.Start}
+		w.all += st.CPU - w.spent[key]
+		w.spent[key] = st.CPU
 		now.Memory += used(st.PID)
-		now.Files = max(now.Files, descriptors(st.PID))
+		open, bytes := descriptors(st.PID, seen, w.of.Whole)
+		now.Files, unnamed = max(now.Files, open), unnamed+bytes
 	}
+	now.CPU = time.Duration(waited) * time.Second / ticks
+	if w.of.Collected != nil {
+		now.CPU += w.of.Collected()
+	}
+	// The time of a child that nobody waited for, since SIGCHLD is ignored, is in no sum of the kernel's
+	// (NOTES in wait(2)): that of those that were seen is in ours.
+	now.CPU = max(now.CPU, time.Duration(w.all)*time.Second/ticks)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now.Disk = w.disk
+	now.Disk = w.disk + unnamed
 	w.peak = w.peak.most(now)
 	if w.hit == "" {
 		w.hit = w.limits.over(now)
@@ -193,14 +208,26 @@ func used(pid int) int {
 	return kilobytes << 10
 }
 
-func descriptors(pid int) int {
+// descriptors counts what a process has open, and the files among it that have no name (any more), in
+// bytes: but for those that were seen, or are on a file system that is counted whole.
+func descriptors(pid int, seen map[fileID]bool, whole []uint64) (n, unnamed int) {
 	dir, err := os.Open(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
-	return len(names)
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Fstatat(int(dir.Fd()), name, &st, 0) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Nlink > 0 {
+			continue
+		}
+		if id := idOf(&st); !seen[id] && !slices.Contains(whole, st.Dev) {
+			seen[id] = true
+			unnamed += int(st.Blocks) * 512
+		}
+	}
+	return len(names), unnamed
 }
 
 // Left is what the program left in files, in bytes: in a folder that is a file system of its own or, of
@@ -211,38 +238,10 @@ func (s *Sandbox) Left(dir string) int {
 		if unix.Statfs(dir, &fs) != nil {
 			return 0
 		}
-		return int(fs.Blocks-fs.Bfree) * int(fs.Bsize)
+		return occupied(&fs)
 	}
 	return leftBy(s.UID, append(slices.Clone(Shared), dir)...)
 }
 
 // Shared are the folders in which every user of a machine may write.
 var Shared = []string{"/tmp", "/var/tmp", "/dev/shm"}
-
-// anybody is no user's id, and stands for all.
-const anybody = -1
-
-// leftBy is how much a user has in files under some folders, in bytes; a file that is under two of them
-// counts once. What goes while it looks is not counted.
-func leftBy(uid int, dirs ...string) (bytes int) {
-	type file struct{ device, inode uint64 }
-	seen := make(map[file]bool)
-	for _, dir := range dirs {
-		filepath.WalkDir(dir, func(_ string, entry os.DirEntry, err error) error {
-			if err != nil {
-				return nil
-			}
-			info, err := entry.Info()
-			if err != nil {
-				return nil
-			}
-			st := info.Sys().(*syscall.Stat_t)
-			if f := (file{st.Dev, st.Ino}); (uid == anybody || int(st.Uid) == uid) && !seen[f] {
-				seen[f] = true
-				bytes += int(st.Blocks) * 512
-			}
-			return nil
-		})
-	}
-	return bytes
-}

@@ -65,7 +65,7 @@ func (b *Builder) Build(ctx context.Context, dir, tmp string, labs []*course.Lab
 	for _, makefile := range []string{"Makefile.server", "Makefile", "makefile", "GNUmakefile"} {
 		if plain(filepath.Join(dir, makefile)) {
 			kind = gradebook.Make
-			if err := b.make(ctx, dir, tmp, makefile); err != nil {
+			if err := b.make(ctx, dir, makefile); err != nil {
 				return nil, err
 			}
 			break
@@ -133,13 +133,13 @@ func unfit(path string) error {
 }
 
 // make runs a Makefile in the sandbox.
-func (b *Builder) make(ctx context.Context, dir, tmp, makefile string) error {
+func (b *Builder) make(ctx context.Context, dir, makefile string) error {
 	if err := os.Remove(filepath.Join(dir, program)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	box := *b.Box
 	box.Limits, box.Contained = Building, false
-	box.Dir, box.Write, box.Tmp = dir, []string{dir, tmp}, tmp
+	box.Dir, box.Write = dir, []string{dir}
 	if box.Wall != sandbox.None {
 		defer box.TakeBack(dir)
 	}
@@ -301,7 +301,7 @@ func (b *Builder) exercise(ctx context.Context, tmp string, replaced map[string]
 		toolchain.Run = func(ctx context.Context, job build.Job) ([]byte, error) {
 			box := *b.Box
 			box.Limits, box.Contained = Building, false
-			box.Dir, box.Write, box.Read, box.Tmp = job.Dir, []string{job.Tmp}, job.Read, job.Tmp
+			box.Dir, box.Write, box.Read = job.Dir, []string{job.Tmp}, job.Read
 			defer box.TakeBack(job.Tmp)
 			return box.Run(ctx, job.Argv, append(box.Env(), job.Env...))
 		}
