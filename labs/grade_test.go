@@ -325,7 +325,7 @@ func TestWitness(t *testing.T) {
 	hostile := filepath.Join(t.TempDir(), "hostile")
 	const server = `#!/bin/sh
 cd "${PATH%%:*}/../.." || exit
-find . -path ./tmp -prune -o ! -type l \( -type p -o -writable \) -printf 'hostile: can write to %p\n'
+find . -mindepth 1 -path ./tmp -prune -o ! -type l \( -type p -o -writable \) -printf 'hostile: can write to %p\n'
 echo hostile: looked
 `
 	if err := errors.Join(os.Mkdir(hostile, 0o755), os.WriteFile(filepath.Join(hostile, "server_bin"), []byte(server), 0o755)); err != nil {
