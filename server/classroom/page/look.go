@@ -24,7 +24,7 @@ type Machine struct {
 	State     string         `json:"state"`     // of the server: R, S, T, …
 	Pending   bool           `json:"pending"`   // SIGCHLD waits for it
 	Threads   []string       `json:"threads"`   // the state of each
-	Processes []Process      `json:"processes"` // each after its parent; the first few
+	Processes []Process      `json:"processes"` // each after its parent; as many as fit
 	States    map[string]int `json:"states"`    // how many processes are in which: of all
 	Sockets   []Socket       `json:"sockets"`   // of the class's port; the first few
 	TCP       map[string]int `json:"tcp"`       // how many sockets are in which state: of all
@@ -58,7 +58,7 @@ type Table struct {
 
 // How much of it all the page shows.
 const (
-	mostProcesses = 60
+	mostProcesses = 40
 	mostSockets   = 16
 	mostThreads   = 200
 )
@@ -147,9 +147,7 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 				owner = s.owners[child]
 			}
 			p := Process{PID: child, Depth: depth, State: stat.State, Program: plain(stat.Comm), Student: owner}
-			if len(m.Processes) < mostProcesses {
-				m.Processes = append(m.Processes, p)
-			}
+			m.Processes = append(m.Processes, p)
 			m.States[stat.State]++
 			row := fmt.Sprintf("%7d %s\n", child, p.Program)
 			if stat.State == "Z" {
@@ -169,10 +167,23 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 		}
 	}
 	descend(s.Server, 1, "")
+	m.Processes = shown(m.Processes)
 	m.Threads = threads(fs, s.Server)
 	m.Pending = pendingSIGCHLD(s.Server)
 	m.Sockets = sockets(fs, s.Port, m.TCP)
 	s.now = m
+}
+
+// shown are the processes that fit the page. Of too many, those that only sleep are left out first, from the last on.
+func shown(all []Process) []Process {
+	left := len(all) - mostProcesses
+	for i := len(all) - 1; i >= 0 && left > 0; i-- {
+		if all[i].State == "S" {
+			all = slices.Delete(all, i, i+1)
+			left--
+		}
+	}
+	return all[:min(len(all), mostProcesses)]
 }
 
 // plain is a program's name as a table shows it.

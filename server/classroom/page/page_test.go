@@ -113,3 +113,16 @@ func TestGuard(t *testing.T) {
 		}
 	})
 }
+
+// TestShown leaves out sleepers first: a zombie among a hundred processes is shown.
+func TestShown(t *testing.T) {
+	var all []Process
+	for pid := range 100 {
+		all = append(all, Process{PID: pid, State: "S"})
+	}
+	all[99].State = "Z"
+	got := shown(all)
+	if len(got) != mostProcesses || got[0].PID != 0 || got[mostProcesses-1].PID != 99 {
+		t.Errorf("%v", got)
+	}
+}

@@ -27,6 +27,13 @@ function state(letter) {
   return badge;
 }
 
+/** crowd makes room: the more there is to show, the smaller it is shown. */
+function crowd(list, n, few, many) {
+  list.classList.toggle("some", n > few && n <= many);
+  list.classList.toggle("many", n > many);
+  list.classList.toggle("crowd", n > 3 * many);
+}
+
 const name = (student) => (student === "*" ? t.instructor : student);
 
 export function showHello(hello) {
@@ -65,6 +72,7 @@ function showStudents(students) {
     if (!s.connections) row.title = t.gone;
     return row;
   }));
+  crowd($("#students ul"), students.length, 11, 22);
   if (!students.length) $("#students ul").replaceChildren(element("li", "none", t.nobody));
 }
 
@@ -85,6 +93,7 @@ function showProcesses(view, hello, frozen) {
   });
   if (all > shown.length) rows.push(element("li", "none depth1", t.more(all - shown.length)));
   if (!all) rows.push(element("li", "none depth1", t.none));
+  crowd($("#processes ol"), rows.length, 9, 22);
   $("#processes ol").replaceChildren(root, ...rows);
 }
 
@@ -101,6 +110,7 @@ function showTable(table) {
 
 function showThreads(threads) {
   $("#threads h2").textContent = t.threads(threads.length);
+  crowd($("#threads p"), threads.length, 48, 70);
   $("#threads p").replaceChildren(...threads.map((letter) => state(letter)));
 }
 
