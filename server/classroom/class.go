@@ -123,9 +123,10 @@ type Summary struct {
 // Open begins a class on a server, which tells what it forked. An error says what the instructor can do about it.
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
-		students: make(map[string]*student), silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
-		next: new(look), strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor},
-		roots: make(map[process]root), before: make(map[process]bool)}
+		before: make(map[process]bool), next: new(look), students: make(map[string]*student),
+		silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
+		strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor},
+		roots: make(map[process]root)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
 		return nil, err

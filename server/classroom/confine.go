@@ -72,6 +72,9 @@ func lookUp(name string) (*credential, error) {
 // Confine.
 const Confined = "posixlab-confined"
 
+// A Fork is syscall.ForkExec, and what has to be done with its child before anybody can collect it.
+type Fork func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)
+
 // ForkExec starts a program of the list, as a class starts it. POSIX would set limits and the user between fork
 // and exec. Go has nothing there; so the child is the server's own program at first, which does that and then
 // becomes the student's. If it cannot, it says why on a pipe that a successful exec closes, and ends.
@@ -82,8 +85,8 @@ const Confined = "posixlab-confined"
 //	POSIX:     write(pipe, &errno, sizeof errno); _exit(127);
 //	POSIX: }
 //
-// null is a descriptor of /dev/null. fork is syscall.ForkExec, by which the server records the child.
-func (c *Class) ForkExec(argv []string, null uintptr, fork func(path string, argv []string, attr *syscall.ProcAttr) (pid int, err error)) (pid int, err error) {
+// null is a descriptor of /dev/null. fork is the caller's, who records the child.
+func (c *Class) ForkExec(argv []string, null uintptr, fork Fork) (pid int, err error) {
 	orders, err := json.Marshal(c.confinementOf(argv[0]))
 	if err != nil {
 		return 0, err

@@ -18,20 +18,21 @@ type Conn struct {
 	hello  time.Time // when she has to have said HELLO; zero: she has
 }
 
-// A machine that is cut off, or switched off, sends nothing, not even a FIN. When nothing has come from it for
-// 10 s, the kernel asks every 5 s whether it is there; after 30 s the connection is lost (tcp(7)).
-const (
-	keepIdle, keepInterval = 10, 5 // in s
-	userTimeout            = 30000 // in ms
-)
+// tcp are options of each connection (tcp(7)). A machine that is cut off, or switched off, sends nothing, not even
+// a FIN. So when nothing has come from it for a while, the kernel asks it whether it is there.
+var tcp = map[int]int{
+	unix.TCP_NODELAY:      1,      // or a second small reply waits until the first is acknowledged
+	unix.TCP_KEEPIDLE:     10,     // s of silence until the kernel asks
+	unix.TCP_KEEPINTVL:    5,      // s from question to question
+	unix.TCP_USER_TIMEOUT: 30_000, // ms of silence, or of a reply that is not acknowledged, until recv and send fail
+}
 
 // NewConn takes a connection that was just accepted.
 func NewConn(fd int, limits Limits) *Conn {
 	// A reply is no longer than that, and what nobody reads is the kernel's memory (times 2: socket(7)).
 	// POSIX: int size = LIMIT; setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, protocol.Limit)
-	for option, value := range map[int]int{unix.TCP_NODELAY: 1, // else a second small reply waits for an acknowledgement
-		unix.TCP_KEEPIDLE: keepIdle, unix.TCP_KEEPINTVL: keepInterval, unix.TCP_USER_TIMEOUT: userTimeout} {
+	for option, value := range tcp {
 		// POSIX: setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds); …
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, option, value)
 	}

@@ -19,7 +19,7 @@ type process struct {
 }
 
 // kill ends it by force, and nobody who has its pid by now: a descriptor stays that of the process which it was
-// opened for (pidfd_open(2)), so what is looked at through the pid afterwards is what gets the signal, or has gone.
+// opened for (pidfd_open(2)); so what the pid shows afterwards is what gets the signal, or it has gone.
 //
 // POSIX has nothing like it: kill(pid, SIGKILL) may reach another process than the one that was looked at.
 func (p process) kill() error {
@@ -155,8 +155,8 @@ func (t *tree) living(of *student) (pids []int) {
 	return pids
 }
 
-// gone reports whether a file in /proc could not be opened, or read, since its process has gone (proc(5)); and not
-// since we have no descriptor left.
+// gone reports whether a file in /proc could not be opened, or read, because its process has gone; and not because
+// we have no descriptor left.
 func gone(err error) bool { return err == unix.ENOENT || err == unix.ESRCH }
 
 // readStat reads the fields after the program's name, which may hold anything: up to the last bracket.
