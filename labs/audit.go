@@ -1,39 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
-	"strings"
-	"time"
 
+	"posixlab/labs/internal/audit"
 	"posixlab/labs/internal/grade"
 	"posixlab/labs/internal/show"
 )
 
-// An auditEntry is a line of the log that a class's server writes.
-type auditEntry struct {
-	Time    time.Time
-	Event   string // begin; intent, before something is done; request, with what came of it; unread, a reply; end
-	Peer    string
-	Student string
-	Request string
-	Outcome string // ok, error, refused
-	PID     int
-	Reply   string
-
-	Unwritten int // requests of strangers, before this one, that have no entry
-}
-
-// audit tells what was asked of a class's server: a line for each request, and the sums of each student.
-func audit(_ context.Context, a *app, args []string) int {
+// tellAudit tells what was asked of a class's server: a line for each request, and the sums of each student.
+func tellAudit(_ context.Context, a *app, args []string) int {
 	student := ""
 	rest, status := a.options(args, func(f *flag.FlagSet) { f.StringVar(&student, "student", "", "") })
 	if status >= 0 {
@@ -47,13 +28,13 @@ func audit(_ context.Context, a *app, args []string) int {
 		return a.infra(err)
 	}
 	defer file.Close()
-	entries, torn, err := readAudit(file)
+	entries, torn, err := audit.Read(file)
 	if err != nil {
 		return a.infra(fmt.Errorf("%s: %w", rest[0], err))
 	}
 	type sum struct{ requests, refused int }
 	sums := make(map[string]*sum)
-	pending := make(map[string]auditEntry) // intents without an outcome, by peer
+	pending := make(map[string]audit.Entry) // intents without an outcome, by peer
 	unwritten := 0
 	for _, e := range entries {
 		unwritten += e.Unwritten
@@ -111,30 +92,10 @@ func audit(_ context.Context, a *app, args []string) int {
 	return grade.ExitPass
 }
 
-func auditLine(e auditEntry, outcome string) string {
+func auditLine(e audit.Entry, outcome string) string {
 	reply := ""
 	if e.Outcome != "ok" {
 		reply = "  " + e.Reply
 	}
 	return show.Printable(fmt.Sprintf("%s  %-12s %-21s %-8s %s%s", e.Time.Local().Format("15:04:05"), e.Student, e.Peer, outcome, e.Request, reply))
-}
-
-// readAudit reads a log to its end. A last line that is not whole is left out, and told; any other that is
-// no entry is an error.
-func readAudit(r io.Reader) (entries []auditEntry, torn bool, err error) {
-	lines := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		line, err := lines.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			return entries, strings.TrimSpace(line) != "", nil
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		var e auditEntry
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			return nil, false, fmt.Errorf("line %d is no entry of a log: %w", n, err)
-		}
-		entries = append(entries, e)
-	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // BenchmarkLabs measures how long a student waits, in seconds: the first three labs on the reference as
-// `labs check` judges them (the goal is under 3 s on two idle CPUs), all nine (under 12 s), and the first
+// `labs check` judges them (the goal is under 3 s on two idle CPUs), all of them (under 14 s), and the first
 // three with their known-bad servers as `labs run` tells them (under 20 s). The ratio is to the least that
 // could be done: start a server, connect to it, and read one LIST.
 //

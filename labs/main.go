@@ -54,7 +54,7 @@ var commands = []command{
 	{"report", reportClass},
 	{"selfcheck", selfcheck},
 	{"pack", pack},
-	{"audit", audit},
+	{"audit", tellAudit},
 	{"vocabulary", vocabulary},
 }
 

@@ -28,6 +28,11 @@ func stub(args []string) int {
 	address, network := ":"+builtInPort, "tcp4"
 	switch args[0] {
 	case "good":
+	case "strict":
+		if len(args) > 1 {
+			fmt.Println("no such option:", args[1])
+			return 2
+		}
 	case "exits":
 		fmt.Println("I am not in the mood")
 		return 7

@@ -93,7 +93,7 @@ func (b *Builder) Exercise(ctx context.Context, lab *course.Lab) (string, error)
 	if err != nil {
 		return "", err
 	}
-	replaced := "server/" + filepath.Base(lab.Exercise)
+	replaced := course.Replaced(b.Root, filepath.Base(lab.Exercise))
 	path, said, err := b.Replaced(ctx, map[string][]byte{replaced: source})
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return "", &Broken{name, strings.ReplaceAll(said, filepath.Base(name)+":", name+":")}
@@ -107,7 +107,7 @@ func (b *Builder) Exercise(ctx context.Context, lab *course.Lab) (string, error)
 func (b *Builder) Replaced(ctx context.Context, files map[string][]byte) (path, said string, err error) {
 	path, err = b.build(ctx, "server", "./server", files)
 	if failed, ok := errors.AsType[*failed](err); ok {
-		said = strings.TrimPrefix(failed.said, "# posixlab/server\n")
+		said = packageLine.ReplaceAllLiteralString(failed.said, "")
 		for name := range files {
 			overlaid := regexp.MustCompile(`\S*/` + regexp.QuoteMeta(overlayName(name)) + ":")
 			said = overlaid.ReplaceAllLiteralString(said, filepath.Base(name)+":")
@@ -116,6 +116,9 @@ func (b *Builder) Replaced(ctx context.Context, files map[string][]byte) (path, 
 	}
 	return path, "", err
 }
+
+// packageLine is what the go command says above the complaints about a package.
+var packageLine = regexp.MustCompile(`(?m)^# posixlab/server\S*\n`)
 
 // failed is what the go command said of a build.
 type failed struct {
@@ -273,15 +276,19 @@ func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, b.Race)
 	files := []string{"go.mod", "go.sum"}
-	for _, dir := range []string{pkg, "server/protocol", "labs/internal/namespace"} {
-		sources, err := filepath.Glob(filepath.Join(b.Root, dir, "*.go"))
-		if err != nil {
-			return nil, err
-		}
-		for _, path := range sources {
-			if name, err := filepath.Rel(b.Root, path); err == nil && !strings.HasSuffix(name, "_test.go") {
+	for _, dir := range []string{pkg, "labs/internal/namespace"} { // which the actor needs
+		err := filepath.WalkDir(filepath.Join(b.Root, dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(b.Root, path)
+			if err == nil && name != program && !strings.HasPrefix(entry.Name(), ".") && !strings.HasSuffix(name, "_test.go") {
 				files = append(files, name)
 			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	sort.Strings(files)
@@ -298,6 +305,9 @@ func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 	}
 	return h.Sum(nil), nil
 }
+
+// program is what make builds among the sources.
+const program = "server/server"
 
 // tidy removes what has not been used for a week.
 func (b *Builder) tidy() {

@@ -201,6 +201,18 @@ func loadLab(path string) (*Lab, error) {
 	return lab, nil
 }
 
+// Replaced is the file that an exercise stands for, by its path under root: the server's own of that name,
+// or else one of the server's packages.
+func Replaced(root, name string) string {
+	inPackages, _ := filepath.Glob(filepath.Join(root, "server", "*", name))
+	_, err := os.Stat(filepath.Join(root, "server", name))
+	if err == nil || len(inPackages) == 0 {
+		return "server/" + name
+	}
+	rel, _ := filepath.Rel(root, inPackages[0])
+	return rel
+}
+
 // check sees to it that scenarios and known-bad servers name one another. A hidden scenario names
 // known-bad servers that cannot name it: the kit does not know of it.
 func (c *Course) check() error {

@@ -186,6 +186,7 @@ type Thread struct {
 	TID      int
 	State    string
 	Call     string // the system call that it is blocked in, as far as /proc tells; else ""
+	Argument int    // the call's first one: of most, a descriptor
 	Switches int    // how often it has left a CPU, of its own accord or not
 }
 
@@ -222,8 +223,10 @@ func Threads(pid int) ([]Thread, error) {
 			}
 		}
 		call, err := read(pid, "task", entry.Name(), "syscall") // needs leave to trace it
-		if number, _, _ := strings.Cut(string(call), " "); err == nil {
-			th.Call = calls[number]
+		if number, arguments, _ := strings.Cut(string(call), " "); err == nil {
+			first, _, _ := strings.Cut(arguments, " ")
+			argument, _ := strconv.ParseUint(first, 0, 64)
+			th.Call, th.Argument = calls[number], int(int32(argument))
 		}
 		threads = append(threads, th)
 	}

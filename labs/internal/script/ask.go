@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"posixlab/labs/internal/show"
 )
@@ -243,8 +244,10 @@ func (s *Story) check(c *call, conn *conn, reply []byte, want check) error {
 func (s *Story) cmdReply(c *call) error {
 	want := check{neg: c.neg}
 	var eof bool
+	defer func() { s.slow = 0 }()
 	err := c.flags(func(f *flag.FlagSet) {
 		f.BoolVar(&eof, "eof", false, "")
+		f.DurationVar(&s.slow, "after", 0, "")
 		f.IntVar(&want.times, "times", 0, "")
 		want.flags(f)
 	}, 1, 2)
@@ -260,6 +263,7 @@ func (s *Story) cmdReply(c *call) error {
 		read = s.replyToEOF
 	}
 	reply, err := read(conn)
+	took := time.Since(conn.sent)
 	if err != nil {
 		return err
 	}
@@ -271,7 +275,10 @@ func (s *Story) cmdReply(c *call) error {
 	if len(c.args) == 2 {
 		want.pattern = c.args[1]
 	}
-	return s.check(c, conn, reply, want)
+	if err := s.check(c, conn, reply, want); err != nil || s.slow == 0 {
+		return err
+	}
+	return s.tooSoon(took)
 }
 
 func (s *Story) cmdAsk(c *call) error {

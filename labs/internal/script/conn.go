@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,10 +31,11 @@ type conn struct {
 	captured      map[string]string // named groups of the last reply's pattern
 	wake          chan struct{}     // told when something arrived
 	hearing
-	listen func() // begins to read, if it has not
-	flood  *flood // asks while the client does not read; nil if nothing does
-	asked  int    // how many replies that flood wants; known once the client reads
-	inode  uint64 // of the server's end, once it was seen to be held
+	listen func()    // begins to read, if it has not
+	flood  *flood    // asks while the client does not read; nil if nothing does
+	asked  int       // how many replies that flood wants; known once the client reads
+	inode  uint64    // of the server's end, once it was seen to be held
+	sent   time.Time // when the last bytes were
 
 	mu    sync.Mutex
 	buf   []byte // arrived, and not yet part of a reply
@@ -203,6 +205,7 @@ func (s *Story) write(c *conn, data []byte) error {
 	if _, over := c.arrived(); over != nil && over != errFlood {
 		err = unix.EPIPE // the kernel would take the bytes all the same, and learn it later
 	} else {
+		c.sent = time.Now()
 		_, err = c.tcp.Write(data)
 	}
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {

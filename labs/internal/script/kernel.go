@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"posixlab/labs/internal/audit"
 	"posixlab/labs/internal/proc"
 	"posixlab/labs/internal/show"
 )
@@ -149,11 +150,13 @@ func (s *Story) threadTable(pid int, threads []proc.Thread) show.Table {
 	return t
 }
 
-// A pending table of sockets waits for the next command: a second look at the sockets within a
-// step replaces it, and marks its row beside the others.
+// A pending table waits for the next command. A second look at the sockets, or at a class's log, within
+// a step replaces it, and marks its row beside the others.
 type pending struct {
-	table *show.Table
-	ends  []end
+	by      string // the command
+	table   *show.Table
+	ends    []end                    // of sockets, those that were looked at
+	entries []func(audit.Entry) bool // of the log, too
 }
 
 func (s *Story) showPending() {

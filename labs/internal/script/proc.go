@@ -30,7 +30,7 @@ func looks() []look {
 		{"dead", "", 0, 0, (*Story).procDead},
 		{"ended", "STATUS|SIGNAL", 1, 1, (*Story).procEnded},
 		{"argv", "[-words N] [-word N] ARG…", 0, -1, (*Story).procArgv},
-		{"exe", "PATH", 1, 1, (*Story).procExe},
+		{"exe", "[-not] PATH", 1, 2, (*Story).procExe},
 		{"parent", "PID|other", 1, 1, (*Story).procParent},
 		{"group", "PID", 1, 1, (*Story).procGroup},
 		{"children", "N [NAME]", 1, 2, (*Story).procChildren},
@@ -42,6 +42,9 @@ func looks() []look {
 		{"idle", "", 0, 0, (*Story).procIdle},
 		{"memory", "[-grown BYTES]", 0, 2, (*Story).procMemory},
 		{"holds", "[no-more]", 0, 1, (*Story).procHolds},
+		{"user", "NAME", 1, 1, (*Story).procUser},
+		{"powerless", "", 0, 0, (*Story).procPowerless},
+		{"limits", "RESOURCE=MOST…", 1, -1, (*Story).procLimits},
 	}
 }
 
@@ -55,8 +58,11 @@ func looksUsage() string {
 }
 
 func (s *Story) cmdProc(c *call) error {
-	err := c.flags(func(f *flag.FlagSet) { f.BoolVar(&s.diff, "diff", false, "") }, 2, -1)
-	defer func() { s.diff = false }()
+	err := c.flags(func(f *flag.FlagSet) {
+		f.BoolVar(&s.diff, "diff", false, "")
+		f.BoolVar(&s.now, "now", false, "")
+	}, 2, -1)
+	defer func() { s.diff, s.now = false, false }()
 	if err != nil {
 		return err
 	}
@@ -108,8 +114,21 @@ func (s *Story) stat(pid int, what show.Text, want string, field func(proc.Stat)
 	})
 }
 
+// procExe waits until a process runs this program; or finds, once and for all, that it runs another one.
 func (s *Story) procExe(_ *call, pid int, args []string) error {
-	return s.fact(fmt.Sprintf("/proc/%d/exe", pid), args[0], func() (string, error) { return proc.Exe(pid) })
+	file := fmt.Sprintf("/proc/%d/exe", pid)
+	if len(args) == 1 {
+		return s.fact(file, args[0], func() (string, error) { return proc.Exe(pid) })
+	}
+	exe, err := proc.Exe(pid)
+	if err != nil {
+		return err
+	}
+	if args[0] != "-not" || exe == args[1] {
+		return &failure{s.say(show.Text{EN: "%s: another program than this", ES: "%s: un programa que no sea este"}, file), exe}
+	}
+	s.Out.Note(show.Text{EN: "%s: %s", ES: "%s: %s"}, file, exe)
+	return nil
 }
 
 func (s *Story) procGroup(_ *call, pid int, args []string) error {

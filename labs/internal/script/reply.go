@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"time"
 	"unicode/utf8"
 
 	"posixlab/labs/internal/proc"
@@ -23,6 +24,9 @@ const (
 // answer is found out later, at the first reply that a script wants.
 func (s *Story) learn() error {
 	s.end = nil
+	if s.class { // where a request may cost something
+		return nil
+	}
 	if err := s.dial(probeName, hearing{}); err != nil {
 		return nil
 	}
@@ -69,8 +73,37 @@ var digits = regexp.MustCompile(`\d+`)
 // numberless puts something else in the place of each number.
 func numberless(text, instead string) string { return digits.ReplaceAllLiteralString(text, instead) }
 
+// line reads one reply of a class, which is a line.
+func (s *Story) line(c *conn) ([]byte, error) {
+	c.listen()
+	end := 0
+	expected := s.say(show.Text{EN: "a line of reply to %s", ES: "una línea de respuesta para %s"}, c.name)
+	err := s.arrive(c, expected, func(got []byte) bool {
+		end = bytes.IndexByte(got, '\n') + 1
+		return end > 0
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.take(end), nil
+}
+
+// tooSoon makes a failure of a reply that came before it may, after so much time.
+func (s *Story) tooSoon(took time.Duration) error {
+	if took < s.slow {
+		return &failure{
+			s.say(show.Text{EN: "an answer after %s at the earliest", ES: "una respuesta, no antes de %s"}, show.Duration(s.slow)),
+			s.say(show.Text{EN: "one after %d ms", ES: "una a los %d ms"}, took.Milliseconds())}
+	}
+	s.Out.Note(show.Text{EN: "the answer took %d ms", ES: "la respuesta tardó %d ms"}, took.Milliseconds())
+	return nil
+}
+
 // reply reads one reply. Pipelined requests count as one: their answers come before the mark's.
 func (s *Story) reply(c *conn) ([]byte, error) {
+	if s.class {
+		return s.line(c)
+	}
 	c.listen()
 	expected := s.say(show.Text{EN: "a reply to %s", ES: "una respuesta para %s"}, c.name)
 	err := s.arrive(c, expected, func(got []byte) bool { return len(got) > 0 })

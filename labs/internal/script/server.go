@@ -3,7 +3,6 @@ package script
 import (
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -18,14 +17,12 @@ import (
 )
 
 func (s *Story) cmdServer(c *call) error {
-	var limit string
-	if err := c.flags(func(f *flag.FlagSet) { f.StringVar(&limit, "limit", "", "") }, 0, 0); err != nil {
-		return err
-	}
-	if limit != "" {
-		if err := s.under(limit); err != nil {
+	options := c.args
+	if len(options) > 1 && options[0] == "-limit" {
+		if err := s.under(options[1]); err != nil {
 			return err
 		}
+		options = options[2:]
 	}
 	if c.neg && s.server == nil {
 		return misuse("! server needs one that runs")
@@ -34,7 +31,14 @@ func (s *Story) cmdServer(c *call) error {
 	if command.TakesPort {
 		command.Argv = append(slices.Clone(command.Argv), "-port", fmt.Sprint(s.port))
 	}
-	shown := show.Command(command.Argv)
+	if s.class = slices.Contains(options, "-class"); s.class {
+		if err := s.makeAuditDir(); err != nil {
+			return err
+		}
+		options = append(slices.Clone(options), "-quiet", "-page", "off", "-audit", s.auditPath())
+	}
+	command.Argv = slices.Concat(command.Argv, options)
+	shown := strings.ReplaceAll(show.Command(command.Argv), s.auditPath(), filepath.Base(s.auditPath()))
 	if len(s.limits) > 0 {
 		shown += " (" + s.sayLimits() + ")"
 	}
@@ -68,6 +72,9 @@ func (s *Story) launched(command target.Command) []string {
 	case command.Sandbox != nil:
 		box := *command.Sandbox
 		box.Read = append(slices.Clone(box.Read), s.work)
+		if s.class {
+			box.Write = append(slices.Clone(box.Write), s.auditDir())
+		}
 		box.Dir = command.Dir
 		return box.Command(command.Argv, s.limits)
 	case len(s.limits) > 0:

@@ -96,7 +96,7 @@ func (s *Story) cmdSocket(c *call) error {
 	evidence, err := s.sockets(func(t proc.TCP) bool {
 		return slices.ContainsFunc(s.pending.ends, func(e end) bool { return e.matches(t, s.port) })
 	})
-	s.pending.table = &evidence
+	s.pending.by, s.pending.table = "socket", &evidence
 	return err
 }
 

@@ -64,11 +64,15 @@ type Story struct {
 	tables       int                   // how many there were
 	signs        int                   // how many signs of life were asked for
 	diff         bool                  // the command at hand shows what has changed
+	now          bool                  // it waits for nothing: what it wants to see is so already, or never
 	exhibits     map[string]show.Table // by process and file, as they were shown last
 	peak         int                   // a server's memory at its first look, in bytes
 	shellBetween bool                  // the ps that was held last is not the server's own child: popen(3)
 	asked        bool                  // the server was sent a signal that may be its end
 	held         *holding              // what a server held then
+	class        bool                  // the server was started as a class: a reply is a line, and the log is for us to read
+	log          *auditPipe            // the class's log, if it is a pipe; nil: it is a file
+	slow         time.Duration         // how soon the reply that is waited for may come, at the earliest
 
 	Predictions Predictions
 
@@ -171,6 +175,7 @@ func (s *Story) close() {
 	for _, a := range s.actors {
 		a.fifo.Close()
 	}
+	s.log.close()
 }
 
 // Interrupt ends the story's processes from another goroutine, and keeps it from starting more.
@@ -178,7 +183,7 @@ func (s *Story) Interrupt() { s.run.End() }
 
 // do runs one command, and ends the story if it fails.
 func (s *Story) do(ts *testscript.TestScript, c Command, neg bool, args []string) {
-	if c.Name != "socket" {
+	if c.Name != s.pending.by {
 		s.showPending()
 	}
 	err := s.try(ts, c, neg, args)
@@ -214,6 +219,12 @@ type call struct {
 // await waits for a condition. If it does not come true, the failure says what was expected,
 // and seen is asked what there is instead.
 func (s *Story) await(wake <-chan struct{}, expected string, seen func() string, cond func() (bool, error)) error {
+	if s.now {
+		if done, err := cond(); done || err != nil {
+			return err
+		}
+		return &failure{expected, seen()}
+	}
 	return s.awaitStill(s.quiet(), wake, expected, seen, cond)
 }
 
@@ -226,6 +237,9 @@ func (s *Story) quiet() time.Duration {
 	quiet := cmp.Or(s.Patience, target.Quiet)
 	if s.asked {
 		quiet = max(quiet, patienceAtEnd)
+	}
+	if s.slow > 0 {
+		quiet = max(quiet, s.slow+patienceAtEnd)
 	}
 	return quiet
 }

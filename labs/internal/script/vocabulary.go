@@ -27,20 +27,22 @@ type Command struct {
 func Vocabulary() []Command {
 	return []Command{{
 		Name:    "server",
-		Args:    "[-limit nofile=N|fork=0]",
+		Args:    "[-limit nofile=N|fork=0] [OPTION…]",
 		Not:     true,
 		Summary: show.Text{EN: "starts the server under test", ES: "arranca el servidor en prueba"},
 		Detail: show.Text{
 			EN: "Returns when a socket that the server, or a process that it started, owns is in " +
 				"LISTEN, and sets $SERVER to that process and $PORT to its port. Once there was a " +
 				"server, the next one gets the same port. With -limit nofile=N it may have N descriptors, with " +
-				"-limit fork=0 the kernel makes no process for it. `! server` starts one more, which must end " +
-				"by itself with a status other than 0.",
+				"-limit fork=0 the kernel makes no process for it. The server gets the options. With -class CODE among " +
+				"them it gets -quiet, -page off and -audit FILE too, for the command audit, and a reply is a line. `! server` " +
+				"starts one more, which must end by itself with a status other than 0.",
 			ES: "Regresa cuando un socket del servidor, o de un proceso que este inició, está en " +
 				"LISTEN; deja ese proceso en $SERVER y su puerto en $PORT. Si ya hubo un servidor, el " +
 				"siguiente recibe el mismo puerto. Con -limit nofile=N puede tener N descriptores; con -limit " +
-				"fork=0 el kernel no le crea ningún proceso. `! server` inicia uno más, que debe terminar solo y " +
-				"con un estado distinto de 0."},
+				"fork=0 el kernel no le crea ningún proceso. El servidor recibe las opciones. Si entre ellas está -class " +
+				"CÓDIGO, recibe además -quiet, -page off y -audit ARCHIVO, para el comando audit, y una respuesta es una línea. " +
+				"`! server` inicia uno más, que debe terminar solo y con un estado distinto de 0."},
 		run: (*Story).cmdServer,
 	}, {
 		Name:    "connect",
@@ -72,19 +74,21 @@ func Vocabulary() []Command {
 		run: (*Story).cmdSend,
 	}, {
 		Name:    "reply",
-		Args:    "[-eof] [-table [-times N]] [-without PID] [-count N [-first A] [-last B]] [-not REGEXP] [-unlike TEXT] NAME [REGEXP]",
+		Args:    "[-eof] [-after TIME] [-table [-times N]] [-without PID] [-count N [-first A] [-last B]] [-not REGEXP] [-unlike TEXT] NAME [REGEXP]",
 		Not:     true,
 		Summary: show.Text{EN: "reads one reply", ES: "lee una respuesta"},
 		Detail: show.Text{
 			EN: "Where a reply ends is not on the wire. So, once its first bytes are there, this sends " +
 				"STOP 2147483647, which must fail, and takes what comes before that answer. With -eof it " +
-				"reads up to the end of the connection instead; a server that closes ends its reply by that. The reply must match REGEXP (with -count, " +
+				"reads up to the end of the connection instead; a server that closes ends its reply by that. In a class it " +
+				"sends nothing, and reads a line, which with -after must not come before that time is over. The reply must match REGEXP (with -count, " +
 				"exactly N times); with ! it must not; -unlike TEXT: it must differ from TEXT by more than numbers. " +
 				"-table: it must be what ps wrote, the whole lines that fit 65,536 bytes. -without: it is cut there, " +
 				"and that process is not in it. Named groups become variables: 'PID (?P<A>\\d+)' sets $A.",
 			ES: "Dónde acaba una respuesta no se ve en la conexión. Por eso, cuando llegan sus primeros " +
 				"bytes, envía STOP 2147483647, que debe fallar, y toma lo que venga antes de esa respuesta. " +
-				"Con -eof lee hasta el fin de la conexión; un servidor que cierra termina así su respuesta. La respuesta debe coincidir con REGEXP (con " +
+				"Con -eof lee hasta el fin de la conexión; un servidor que cierra termina así su respuesta. En una clase no " +
+				"envía nada y lee una línea, que con -after no debe llegar antes de que pase ese tiempo. La respuesta debe coincidir con REGEXP (con " +
 				"-count, exactamente N veces); con ! no debe coincidir; con -unlike TEXTO debe diferir de TEXTO en " +
 				"algo más que números. -table: debe ser lo que escribió ps, las líneas completas que caben en 65,536 " +
 				"bytes. -without: está cortada ahí, y ese proceso no aparece. Los grupos con nombre se vuelven " +
@@ -165,23 +169,25 @@ func Vocabulary() []Command {
 		run: (*Story).cmdHerd,
 	}, {
 		Name:    "proc",
-		Args:    "[-diff] PID " + looksUsage(),
+		Args:    "[-diff] [-now] PID " + looksUsage(),
 		Summary: show.Text{EN: "waits until the kernel shows it, and prints the evidence", ES: "espera a que el kernel lo muestre, e imprime la evidencia"},
 		Detail: show.Text{
 			EN: "From /proc/PID. state: R, S, D, T or Z (of all its threads, for T). gone: not even a " +
 				"zombie. dead: a zombie, or gone. ended: with this exit status, or by this signal. argv: exactly " +
-				"these arguments. exe: runs this program. parent: this process, or one other than the server. " +
+				"these arguments. exe: runs this program, or with -not another one. parent: this process, or one other than the server. " +
 				"group: its process group. children: exactly N, of this name if one is given; the first becomes " +
 				"$CHILD. zombies: exactly N children that nobody has collected. descriptors: exactly these, but " +
 				"for the FIFO of an actor. signals: all sets, once this signal is in that one (handles is caught " +
 				"or blocked), or once nothing is blocked, ignored or caught (clean). threads: at least N. calls: at least N threads " +
 				"blocked in this system call. idle: next to no CPU time. memory: remembers the peak, and later " +
 				"checks by how much it has grown. holds: counts descriptors, threads and children, and later " +
-				"checks that they are no more. With -diff it shows what has changed since the last look. The " +
+				"checks that they are no more. user: all its ids are this user's, and it has no other group; if the " +
+				"server is not root, its own. powerless: no capability, and exec gives it none. limits: it may use at " +
+				"most so much of cpu (seconds), memory, file (bytes), descriptors, and not raise that. With -diff it shows what has changed since the last look; with -now it waits for nothing. The " +
 				"condition [handles:SIGNAL] asks whether the server handles a signal.",
 			ES: "De /proc/PID. state: R, S, D, T o Z (de todos sus hilos, si es T). gone: ni siquiera un " +
 				"zombi. dead: un zombi, o ya no existe. ended: con ese estado de salida, o por esa señal. argv: " +
-				"exactamente esos argumentos. exe: ejecuta ese programa. parent: ese proceso, o uno distinto del " +
+				"exactamente esos argumentos. exe: ejecuta ese programa, o con -not, otro. parent: ese proceso, o uno distinto del " +
 				"servidor (other). group: su grupo de procesos. children: exactamente N hijos, con ese nombre si " +
 				"se da uno; el primero queda en $CHILD. zombies: exactamente N hijos que nadie ha recolectado. " +
 				"descriptors: exactamente esos, salvo el FIFO de un actor. signals: todos los conjuntos, cuando " +
@@ -189,7 +195,10 @@ func Vocabulary() []Command {
 				"ni capturado (clean). threads: " +
 				"al menos N hilos. calls: al menos N hilos bloqueados en esa llamada. idle: casi nada de CPU. " +
 				"memory: recuerda el máximo, y después revisa cuánto creció. holds: cuenta descriptores, hilos e " +
-				"hijos, y después revisa que no sean más. Con -diff muestra lo que cambió desde la última vez. La " +
+				"hijos, y después revisa que no sean más. user: todos sus identificadores son de ese usuario, y no tiene " +
+				"otro grupo; si el servidor no es root, los del servidor. powerless: ninguna capacidad, y exec no le da " +
+				"ninguna. limits: puede usar a lo más eso de cpu (segundos), memory, file (bytes), descriptors, sin poder " +
+				"subirlo. Con -diff muestra lo que cambió desde la última vez; con -now no espera nada. La " +
 				"condición [handles:SEÑAL] pregunta si el servidor maneja una señal."},
 		run: (*Story).cmdProc,
 	}, {
@@ -279,6 +288,19 @@ func Vocabulary() []Command {
 			ES: "Cada cliente envía esas peticiones y se va, de una de cuatro maneras por turno: EXIT; close, sin " +
 				"leer sus respuestas; un corte (RST); medio cierre, y leer hasta el final."},
 		run: (*Story).cmdSessions,
+	}, {
+		Name:    "audit",
+		Args:    "[-pid PID] intent|request STUDENT REQUEST [OUTCOME] | -never TEXT | -pipe | -full | -blocked NAME | -read",
+		Summary: show.Text{EN: "looks for an entry in a class's log", ES: "busca un registro en la bitácora de una clase"},
+		Detail: show.Text{
+			EN: "In the file that the server got with -audit, whose lines are JSON objects. -never: that text is not " +
+				"in it. -pipe, before server, makes a pipe of the file; -full leaves no room in it, so that the next " +
+				"write waits; -blocked waits until the server's thread does, while NAME has no reply; -read reads it.",
+			ES: "En el archivo que el servidor recibió con -audit, cuyas líneas son objetos JSON. -never: ese texto no " +
+				"está ahí. -pipe, antes de server, hace del archivo una tubería; -full no deja lugar en ella, y el " +
+				"siguiente write espera; -blocked aguarda a que ahí esté el hilo del servidor, mientras NAME sigue sin " +
+				"respuesta; -read la lee."},
+		run: (*Story).cmdAudit,
 	}, {
 		Name:    "sum",
 		Args:    "NAME A B",

@@ -238,7 +238,7 @@ func (b *Builder) exercises(ctx context.Context, dir, tmp string, labs []*course
 			if err != nil {
 				return nil, err
 			}
-			common["server/"+name] = data
+			common[course.Replaced(b.Course.Root, name)] = data
 		}
 	}
 	m := &Made{Kind: gradebook.Exercise, servers: make(map[*course.Lab]server)}
@@ -255,7 +255,7 @@ func (b *Builder) exercises(ctx context.Context, dir, tmp string, labs []*course
 				if err != nil {
 					return nil, err
 				}
-				replaced["server/"+filepath.Base(lab.Exercise)] = data
+				replaced[course.Replaced(b.Course.Root, filepath.Base(lab.Exercise))] = data
 				found = true
 				break
 			}
