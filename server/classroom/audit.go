@@ -58,6 +58,7 @@ func (a *audit) write(e entry) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.dirty = true
+	// START write OMIT
 	n, err := unix.Write(a.fd, line)
 	for err == unix.EINTR {
 		n, err = unix.Write(a.fd, line)
@@ -65,6 +66,7 @@ func (a *audit) write(e entry) error {
 	if err == nil && n < len(line) {
 		err = unix.ENOSPC // the disk is full, and the entry is not whole
 	}
+	// END write OMIT
 	return err
 }
 

@@ -46,7 +46,7 @@ type Limits struct {
 	Rate        int           // requests a second, of one student; twice as many may come at once
 	Wall        time.Duration // how long a process may live
 	CPU         time.Duration // how much CPU time a process may use: RLIMIT_CPU
-	Memory      uint64        // its address space, in bytes: RLIMIT_AS
+	Memory      uint64        // what it may write to of its own, in bytes: RLIMIT_DATA
 	File        uint64        // the size of a file that it writes, in bytes: RLIMIT_FSIZE
 	Descriptors uint64        // RLIMIT_NOFILE
 	Threads     uint64        // of the user that all of them run as: RLIMIT_NPROC, only when that is another than the server's

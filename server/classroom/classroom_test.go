@@ -359,13 +359,13 @@ func TestStart(t *testing.T) {
 	}
 	var got []string
 	for line := range strings.Lines(read("limits")) {
-		for _, name := range []string{"Max cpu time", "Max file size", "Max core file size", "Max open files", "Max address space"} {
+		for _, name := range []string{"Max cpu time", "Max file size", "Max core file size", "Max open files", "Max data size"} {
 			if strings.HasPrefix(line, name) {
 				got = append(got, strings.Join(strings.Fields(line[25:])[:2], " "))
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"10 10", "1048576 1048576", "0 0", "64 64", "536870912 536870912"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"10 10", "1048576 1048576", "536870912 536870912", "0 0", "64 64"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if env := read("environ"); env != "PATH="+searched+"\x00HOME=/\x00LANG=C.UTF-8\x00" {

@@ -124,20 +124,39 @@ func (c *Class) ForkExec(argv []string, null uintptr, fork Fork) (pid int, err e
 type confinement struct {
 	Path   string
 	As     *credential
-	Limits map[int]uint64 // by resource
+	Limits []limit
 }
 
-// rlimits are the limits of each process (setrlimit(2)).
-func (c *Class) rlimits() map[int]uint64 {
+// confinementOf is what a child is to do to itself to become a program.
+func (c *Class) confinementOf(program string) confinement {
+	switch path, allowed := c.allow[program]; {
+	case allowed:
+		return confinement{path, c.as, c.rlimits()}
+	case program == Herd:
+		return c.herd()
+	}
+	return confinement{c.own[program], c.as, c.rlimits()}
+}
+
+// A limit is how much of a resource a process may use, soft and hard: setrlimit(2).
+type limit struct {
+	Resource int
+	Most     uint64
+}
+
+// rlimits are the limits of each process. That of memory is RLIMIT_DATA, which counts what is private and can be
+// written. RLIMIT_AS counts all that is mapped, but Go has mapped more than that already, for later: it would die
+// of the next page that it needs, between setrlimit and exec. For the same reason memory is the last one.
+func (c *Class) rlimits() []limit {
 	l := c.opt.Limits
-	limits := map[int]uint64{
-		unix.RLIMIT_CPU: uint64(l.CPU.Seconds()), unix.RLIMIT_AS: l.Memory, unix.RLIMIT_FSIZE: l.File,
-		unix.RLIMIT_NOFILE: l.Descriptors, unix.RLIMIT_CORE: 0,
+	limits := []limit{
+		{unix.RLIMIT_CPU, uint64(l.CPU.Seconds())}, {unix.RLIMIT_FSIZE, l.File},
+		{unix.RLIMIT_NOFILE, l.Descriptors}, {unix.RLIMIT_CORE, 0},
 	}
 	if c.as != nil { // of the server's own user it would count the instructor's processes too
-		limits[unix.RLIMIT_NPROC] = l.Threads
+		limits = append(limits, limit{unix.RLIMIT_NPROC, l.Threads})
 	}
-	return limits
+	return append(limits, limit{unix.RLIMIT_DATA, l.Memory})
 }
 
 // Confine is the child's side of ForkExec: args are the orders and argv. It never returns.
@@ -170,8 +189,11 @@ func Confine(args []string) {
 	}
 	// Ignored signals stay ignored through exec; those that are caught are back at their default (execve(2)).
 	signal.Notify(make(chan os.Signal, 1))
+	// START confine OMIT
 	if as := orders.As; as != nil {
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(as.GID)), syscall.Setuid(int(as.UID))); err != nil {
+		err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(int(as.GID)),
+			syscall.Setuid(int(as.UID))) // last: after it the others may not be changed
+		if err != nil {
 			fail(err)
 		}
 	}
@@ -179,17 +201,18 @@ func Confine(args []string) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		fail(err)
 	}
-	for which, most := range orders.Limits {
+	for _, l := range orders.Limits {
 		var had unix.Rlimit
-		if err := unix.Getrlimit(which, &had); err != nil {
+		if err := unix.Getrlimit(l.Resource, &had); err != nil {
 			fail(err)
 		}
-		most = min(most, had.Max) // only root may raise it
-		if err := unix.Setrlimit(which, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+		most := min(l.Most, had.Max) // only root may raise it
+		if err := unix.Setrlimit(l.Resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
 			fail(err)
 		}
 	}
-	// From here on Go's own memory may be more than the limit: nothing may be allocated.
+	// END confine OMIT
+	// Raw calls, which take no memory of Go's.
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv[0])),
 		uintptr(unsafe.Pointer(&envp[0])))
 	binary.NativeEndian.PutUint32(said[:], uint32(errno))

@@ -64,24 +64,19 @@ func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 // children, which cost next to nothing. It ends when it is ended.
 const Herd = "posixlab-herd"
 
-// herdUser is whom a herd runs as when the server is root: limits count the processes of a user, and a herd
-// that was the students' would leave them none. Nobody is assigned this id (systemd.io/UIDS-GIDS).
-const herdUser = 60798
-
-// confinementOf is what a child is to do to itself to become a program.
-func (c *Class) confinementOf(program string) confinement {
-	switch path, allowed := c.allow[program]; {
-	case allowed:
-		return confinement{path, c.as, c.rlimits()}
-	case program == sleeper:
-		return confinement{c.own[sleeper], c.as, c.rlimits()}
-	}
-	herd := confinement{Path: "/proc/self/exe", Limits: map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_FSIZE: 0}}
+// herd is what a child is to do to itself to become a herd: it needs no memory to speak of, and any number of
+// processes.
+func (c *Class) herd() confinement {
+	herd := confinement{Path: "/proc/self/exe", Limits: []limit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, 0}}}
 	if c.as != nil {
 		herd.As = &credential{herdUser, herdUser}
 	}
 	return herd
 }
+
+// herdUser is whom a herd runs as when the server is root: limits count the processes of a user, and a herd
+// that was the students' would leave them none. Nobody is assigned this id (systemd.io/UIDS-GIDS).
+const herdUser = 60798
 
 // BeHerd makes n children that end at once, and collects none. It never returns.
 func BeHerd(n int) {

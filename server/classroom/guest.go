@@ -137,6 +137,7 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 		return "", false, err
 	}
 	g.class.tell(Event{Kind: Requested, Student: g.student.name, Peer: e.Peer, Request: e.Request})
+	// START intent OMIT
 	if req.Verb != protocol.List { // it does something: that is written down before it is done
 		intent := *e
 		intent.Event, intent.Student = "intent", g.student.name
@@ -144,6 +145,7 @@ func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit b
 			return "", false, errUnwritten
 		}
 	}
+	// END intent OMIT
 	switch req.Verb {
 	case protocol.List:
 		reply, err = g.list(verbs)
@@ -178,6 +180,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 	if g.student != nil {
 		return "", false, refuse(helloTwice, g.student.name)
 	}
+	// START wrong OMIT
 	if !c.rightCode(code) {
 		c.mu.Lock()
 		c.count.WrongCodes++
@@ -187,6 +190,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		c.pause(min(longestPause, time.Second<<min(wrong-1, 10)))
 		return "", false, refuse(WrongCode)
 	}
+	// END wrong OMIT
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.wrong, g.peer.Addr())

@@ -14,9 +14,12 @@ import (
 // start runs a program of the list, for a student who has not too many processes already.
 func (g *Guest) start(argv []string, verbs Verbs, e *entry) (reply string, err error) {
 	c := g.class
+	// START allow OMIT
 	if _, allowed := c.allow[argv[0]]; !allowed {
-		return "", refuse(notAllowed, protocol.Quote(argv[0]), strings.Join(c.Allowed(), " "))
+		allowed := strings.Join(c.Allowed(), " ")
+		return "", refuse(notAllowed, protocol.Quote(argv[0]), allowed)
 	}
+	// END allow OMIT
 	g.student.starting.Lock() // or two of her connections could both be the last that is allowed
 	defer g.student.starting.Unlock()
 	now, err := c.endOrphans()
@@ -64,10 +67,12 @@ func (g *Guest) stop(arg string, verbs Verbs, e *entry) (reply string, err error
 	switch {
 	case !there:
 		return "", protocol.Refuse(protocol.CannotStop, pid, unix.ESRCH)
+	// START own OMIT
 	case !ours:
 		return "", refuse(notOfTheClass, pid)
 	case c.opt.Own && owner != g.student:
 		return "", refuse(notYours, pid)
+		// END own OMIT
 	}
 	if err := (process{pid, st.began}).kill(); err != nil {
 		return "", protocol.Refuse(protocol.CannotStop, pid, err)
