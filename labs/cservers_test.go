@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -45,7 +46,7 @@ func buildC(t testing.TB, folder string) string {
 }
 
 // TestCReference has the reference in C, which the labs know by nothing but its binary, pass every
-// scenario.
+// scenario of the lecture's server.
 func TestCReference(t *testing.T) {
 	judgeC(t, "reference", nil, "")
 }
@@ -67,8 +68,11 @@ var deckFails = []string{
 	"09-robustness/descriptors", "09-robustness/no-leak", "09-robustness/vanish",
 }
 
-// judgeC judges a server in C by all scenarios, and compares which of them it fails. The one that it may
-// fail or not hangs on which of its threads a signal interrupts: its own fault, too.
+// lectureLabs are those of the lecture's server. From the next one on a server needs more: a class.
+const lectureLabs = 9
+
+// judgeC judges a server in C by the scenarios of the lecture's labs, and compares which of them it fails. The
+// one that it may fail or not hangs on which of its threads a signal interrupts: its own fault, too.
 func judgeC(t *testing.T, folder string, want []string, may string) {
 	server := target.Command{Argv: []string{buildC(t, folder)}}
 	r := newRunner(t, show.English)
@@ -77,7 +81,8 @@ func judgeC(t *testing.T, folder string, want []string, may string) {
 	}
 	var mu sync.Mutex
 	var failed []string
-	sideBySide(loadKit(t).course.Scenarios(), func(sc *course.Scenario) {
+	scenarios := slices.DeleteFunc(loadKit(t).course.Scenarios(), func(sc *course.Scenario) bool { return sc.Lab.Number > lectureLabs })
+	sideBySide(scenarios, func(sc *course.Scenario) {
 		result := r.Run(t.Context(), sc, server, grade.Told{})
 		if result.Verdict == grade.Pass || result.Verdict == grade.Fail && sc.ID() == may {
 			return
@@ -92,5 +97,21 @@ func judgeC(t *testing.T, folder string, want []string, may string) {
 	slices.Sort(failed)
 	if diff := cmp.Diff(want, failed); diff != "" {
 		t.Errorf("which scenarios it fails (-want +got):\n%s", diff)
+	}
+}
+
+// TestNoClass has a server that knows none of a class's options fail every story of lab 10 at its first step,
+// and be told so: nothing is the machine's fault.
+func TestNoClass(t *testing.T) {
+	server := target.Command{Argv: []string{self(t), stubArg, "strict"}}
+	r := newRunner(t, show.English)
+	if r.Isolation < grade.OwnNetwork {
+		t.Skip(r.WhyNot)
+	}
+	for _, sc := range loadKit(t).course.Find("10") {
+		result := r.Run(t.Context(), sc, server, grade.Told{})
+		if result.Verdict != grade.Fail || result.StepNumber != 1 || !strings.Contains(result.Seen, "it exited with status 2 before that: no such option: -class") {
+			t.Error(why(result))
+		}
 	}
 }

@@ -27,7 +27,7 @@ func TestExercises(t *testing.T) {
 		}
 		own := *lab
 		own.Exercise = filepath.Join(dir, lab.Name, filepath.Base(lab.Exercise))
-		source, err := os.ReadFile(filepath.Join(k.course.Root, "server", filepath.Base(lab.Exercise)))
+		source, err := os.ReadFile(filepath.Join(k.course.Root, course.Replaced(k.course.Root, filepath.Base(lab.Exercise))))
 		if err != nil {
 			t.Fatal(err)
 		}
