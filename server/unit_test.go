@@ -80,7 +80,7 @@ func TestUnitPowers(t *testing.T) {
 		powers += ",+" + strings.ToLower(strings.TrimPrefix(power, "CAP_"))
 	}
 	s := start(t, options{
-		args: append(strings.Fields(command)[1:], "-quiet"),
+		args: append(strings.Fields(command)[1:], "-quiet", "-page", "127.0.0.1:0"), // 5080 may be taken here
 		change: func(cmd *exec.Cmd) {
 			setpriv, _ := exec.LookPath("setpriv")
 			cmd.Path = setpriv

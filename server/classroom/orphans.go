@@ -60,7 +60,8 @@ func (c *Class) endOrphans() (*tree, error) {
 
 // endAll ends every process of the class, time and again until none is left: one may fork meanwhile, and be
 // missed. That none is left is the kernel's word, and not that of a look around: a server that has no child,
-// living or dead, has no descendants, since an orphan would be its child.
+// living or dead, has no descendants, since an orphan would be its child. Of a server that has other children, a
+// look has to tell, during which no process ended: pids grow, so what forks is then seen, or what it forked.
 func (c *Class) endAll() error {
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
@@ -74,7 +75,7 @@ func (c *Class) endAll() error {
 		}
 		living := now.living(nil)
 		switch {
-		case len(living) == 0 && (c.opt.Others || len(c.before) > 0): // they may be all of the server's children
+		case len(living) == 0 && !now.torn && (c.opt.Others || len(c.before) > 0):
 			return nil
 		case time.Now().After(tooLong):
 			return refuse(processesLeft, max(1, len(living)))

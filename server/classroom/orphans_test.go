@@ -147,18 +147,26 @@ func TestWall(t *testing.T) {
 	}
 }
 
-// TestBreeders has processes that fork as fast as they can end with the class.
+// TestBreeders has processes that fork as fast as they can end with the class: if the server then has no child,
+// and if it has one that is none of the class's, a page.
 func TestBreeders(t *testing.T) {
-	s := open(t, func(o *Options) { shells(o); o.Limits.Processes = 10000 })
-	g := s.join("ana", "10.0.0.1")
-	for range 3 {
-		s.family(g, "while :; do /bin/true & setsid -f /bin/true; (:); done")
-	}
-	if err := s.close(); err != nil {
-		t.Error(err)
-	}
-	if !childless() { // and nothing is left, then, that would be their child
-		now, err := s.processes()
-		t.Errorf("%v, %v", now.living(nil), err)
+	for _, others := range []bool{false, true} {
+		s := open(t, func(o *Options) { shells(o); o.Limits.Processes, o.Others = 10000, others })
+		if others {
+			page := s.run("sleep", "1000")
+			t.Cleanup(func() { page.Process.Kill(); page.Wait() })
+		}
+		g := s.join("ana", "10.0.0.1")
+		for range 3 {
+			s.family(g, "while :; do /bin/true & setsid -f /bin/true; (:); done")
+		}
+		if err := s.close(); err != nil {
+			t.Errorf("others %v: %v", others, err)
+		}
+		for range 5 { // looks around: one could miss what is left
+			if now, err := s.processes(); err != nil || len(now.living(nil)) > 0 {
+				t.Errorf("others %v: %v, %v", others, now.living(nil), err)
+			}
+		}
 	}
 }

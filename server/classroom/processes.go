@@ -46,6 +46,7 @@ type tree struct {
 	class *Class
 	of    map[int]stat // by pid: the whole machine
 	roots map[int]*student
+	torn  bool // a process ended while we looked: one that it had forked may be missing
 }
 
 // A stat is what /proc/PID/stat says of a process.
@@ -98,7 +99,9 @@ func (c *Class) look() (*tree, error) {
 			switch {
 			case err == nil:
 				t.of[pid] = st
-			case !gone(err):
+			case gone(err):
+				t.torn = true
+			default:
 				return nil, err
 			}
 		}
