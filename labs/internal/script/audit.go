@@ -195,7 +195,7 @@ func (s *Story) auditText() ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, &failure{s.say(show.Text{EN: "a log that is a file", ES: "una bitácora que sea un archivo"}), err.Error()}
 	}
 	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, mostLog))
@@ -204,8 +204,8 @@ func (s *Story) auditText() ([]byte, error) {
 // mostLog is how much of a log is read, in bytes.
 const mostLog = 16 << 20
 
-// auditHas looks for an entry of the log, which is there before the reply is: of this event, of this student, of this request, with this
-// outcome if one is given, of this process if one is.
+// auditHas looks for an entry of the log, which is there before the reply is: of this event, of this student,
+// of this request, with this outcome if one is given, of this process if one is.
 func (s *Story) auditHas(args []string, pid string) error {
 	event, student, request, outcome := args[0], args[1], strings.Fields(args[2]), strings.Join(args[3:], "")
 	wanted := func(e audit.Entry) bool {
