@@ -251,6 +251,9 @@ func (v classVerbs) fork(argv []string, path string, args []string, attr *syscal
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
+	if argv[0] == classroom.Waiter {
+		attr.Files[unix.Stdin] = v.page.Waiters()
+	}
 	pid, err := syscall.ForkExec(path, args, attr)
 	if err != nil {
 		return nil, err

@@ -14,11 +14,13 @@ import (
 	"posixlab/server/protocol"
 )
 
-// The page of a class, and a herd, are this program too, under other names.
+// The page of a class, the ten and the herd are this program too, under other names.
 func init() {
 	switch {
 	case len(os.Args) == 1 && os.Args[0] == page.Name:
 		page.Main()
+	case len(os.Args) == 1 && os.Args[0] == classroom.Waiter:
+		classroom.BeWaiter()
 	case len(os.Args) == 2 && os.Args[0] == classroom.Herd:
 		n, _ := strconv.Atoi(os.Args[1])
 		classroom.BeHerd(n)

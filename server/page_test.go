@@ -174,8 +174,12 @@ func TestPage(t *testing.T) {
 	p.await("no frozen server", `!document.body.classList.contains("frozen")`)
 
 	p.click("#door .ten")
-	p.await("ten children", says("#processes h2", "11"))
+	const waiters = `[...document.querySelectorAll("#processes li.isS .program")].filter((e) => e.innerText === "posixlab-waiter").length`
+	p.await("ten children that wait", waiters+" === 10")
 	p.click("#door .freeze")
+	p.await("the server's state", says("#processes li.server", "frozen"))
+	p.await("ten children that still wait", waiters+" === 10")
+	p.click("#door .exit")
 	p.await("ten zombies", `document.querySelectorAll("#processes li.isZ").length === 10`)
 	p.picture("lesson-3-ten-zombies")
 	p.click("#door .thaw")

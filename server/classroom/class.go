@@ -91,8 +91,7 @@ type Class struct {
 	before map[process]bool    // the children that the server had before the class
 	reaper chan os.Signal      // a SIGCHLD: see endOrphans
 
-	instructor *student          // whose processes those of her orders are
-	own        map[string]string // paths of programs that her orders need
+	instructor *student // whose processes those of her orders are
 
 	looking sync.Mutex // held by who looks around: see processes
 
@@ -129,9 +128,6 @@ func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 		roots: make(map[process]root)}
 	var err error
 	if c.allow, err = resolve(opt.Allow); err != nil {
-		return nil, err
-	}
-	if c.own, err = resolve([]string{sleeper}); err != nil {
 		return nil, err
 	}
 	if c.as, err = lookUp(opt.User); err != nil {

@@ -14,7 +14,8 @@ type Order string
 const (
 	Freeze Order = "freeze" // the server stops, as by SIGSTOP: whoever dies now stays a zombie
 	Thaw   Order = "thaw"   // it goes on. Only another process can do that
-	Ten    Order = "ten"    // ten children, which end at the same moment
+	Ten    Order = "ten"    // ten children, which wait
+	Exit   Order = "exit"   // they end, all at once. The page does that too: the server may be frozen
 	Fill   Order = "fill"   // processes enough for a table of more than 64 KB
 	Empty  Order = "end"    // every process of the class ends
 )
@@ -33,7 +34,7 @@ func (c *Class) Obey(order Order, verbs Verbs) error {
 		return unix.Kill(os.Getpid(), unix.SIGSTOP)
 	case Ten:
 		for range 10 {
-			if err := c.demonstrate(verbs, sleeper, sleepers); err != nil {
+			if err := c.demonstrate(verbs, Waiter); err != nil {
 				return err
 			}
 		}
@@ -45,12 +46,6 @@ func (c *Class) Obey(order Order, verbs Verbs) error {
 	return nil
 }
 
-// sleeper is the ten's program, also where the list of programs is without it.
-const sleeper = "sleep"
-
-// sleepers is how long the ten live, in seconds: long enough to freeze the server meanwhile.
-const sleepers = "5"
-
 // demonstrate starts a child that is the instructor's.
 func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 	pid, _, err := verbs.Start(Instructor, argv)
@@ -60,12 +55,32 @@ func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 	return err
 }
 
+// Waiter is the name of a program that is the server's own: it waits for a byte on its standard input, or the end
+// of it, and ends. The ten have one pipe: ten bytes end them all.
+const Waiter = "posixlab-waiter"
+
+// BeWaiter waits, and never returns.
+func BeWaiter() {
+	called(Waiter)
+	for {
+		if _, err := unix.Read(unix.Stdin, make([]byte, 1)); err != unix.EINTR {
+			os.Exit(0)
+		}
+	}
+}
+
+// called gives this process the name of its program: it was started as /proc/self/exe.
+func called(name string) {
+	if name, err := unix.BytePtrFromString(name); err == nil {
+		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0)
+	}
+}
+
 // Herd is the name of a program that is the server's own: it fills the process table with zombies, its
 // children, which cost next to nothing. It ends when it is ended.
 const Herd = "posixlab-herd"
 
-// herd is what a child is to do to itself to become a herd: it needs no memory to speak of, and any number of
-// processes.
+// herd is what a child is to do to itself to become a herd, which may have any number of processes.
 func (c *Class) herd() confinement {
 	herd := confinement{Path: "/proc/self/exe", Limits: []limit{{unix.RLIMIT_CORE, 0}, {unix.RLIMIT_FSIZE, 0}}}
 	if c.as != nil {
@@ -80,9 +95,7 @@ const herdUser = 60798
 
 // BeHerd makes n children that end at once, and collects none. It never returns.
 func BeHerd(n int) {
-	if name, err := unix.BytePtrFromString(Herd); err == nil { // it was started as /proc/self/exe
-		unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0)
-	}
+	called(Herd)
 	for range n {
 		if _, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{}); err != nil {
 			break // a limit: as many as there are

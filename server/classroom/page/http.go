@@ -142,6 +142,8 @@ func (s *show) order(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
+	case classroom.Exit:
+		s.endWaiters()
 	case classroom.Freeze, classroom.Ten, classroom.Fill, classroom.Empty:
 		s.mu.Lock()
 		frozen := s.now.State == "T"
@@ -159,6 +161,18 @@ func (s *show) order(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// endWaiters has the ten end: a byte for each that lives. What an earlier one, who was killed, has left in the
+// pipe is taken out first.
+func (s *show) endWaiters() {
+	if left, err := unix.IoctlGetInt(waitFD, unix.TIOCINQ); err == nil && left > 0 {
+		unix.Read(waitFD, make([]byte, left))
+	}
+	s.mu.Lock()
+	living := s.now.Waiters
+	s.mu.Unlock()
+	unix.Write(exitFD, make([]byte, living))
 }
 
 // thaw lets the server go on. We are not its user, but of its session, which is enough for this one signal

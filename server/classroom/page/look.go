@@ -29,6 +29,7 @@ type Machine struct {
 	Sockets   []Socket       `json:"sockets"`   // of the class's port; the first few
 	TCP       map[string]int `json:"tcp"`       // how many sockets are in which state: of all
 	Table     Table          `json:"table"`
+	Waiters   int            `json:"waiters"` // of the ten, those that live
 
 	of map[string]int // the living processes of each student
 }
@@ -158,6 +159,9 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 				}
 			} else {
 				m.of[owner]++
+				if depth == 1 && s.programs[child] == classroom.Waiter {
+					m.Waiters++
+				}
 			}
 			m.Table.Bytes += len(row)
 			m.Table.Rows++
@@ -233,7 +237,7 @@ var states = []string{"", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "F
 
 // sockets are those of the class's port, the one that listens first, and counts all by state.
 func sockets(fs procfs.FS, port int, count map[string]int) (found []Socket) {
-	table, err := fs.NetTCP()
+	table, err := fs.NetTCP() //lint:ignore SA1019 the table is what we show
 	if err != nil {
 		return nil
 	}

@@ -21,6 +21,8 @@ import (
 const (
 	pairFD   = 3
 	listenFD = 4
+	waitFD   = 5 // on which the ten wait: to read,
+	exitFD   = 6 // and to write
 )
 
 // user is whom the page runs as when the server is root: neither root nor whom students' programs run as.
@@ -40,7 +42,7 @@ func Main() {
 }
 
 func run() error {
-	for _, fd := range []int{pairFD, listenFD} {
+	for _, fd := range []int{pairFD, listenFD, waitFD, exitFD} {
 		unix.CloseOnExec(fd)
 	}
 	if os.Geteuid() == 0 {

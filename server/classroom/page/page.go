@@ -47,6 +47,7 @@ type Page struct {
 	Settings
 	listener *net.TCPListener
 	fd       int // of the socket pair, the server's end
+	pipe     int // on which the ten wait: the end to read
 
 	mu    sync.Mutex
 	lost  bool // an event, since the page was slow
@@ -80,6 +81,9 @@ func (p *Page) URL() string {
 	return "http://" + (&net.TCPAddr{IP: host, Port: p.Page}).String() + "/#" + p.Secret
 }
 
+// Waiters is a descriptor of the pipe on which the ten wait, to be read.
+func (p *Page) Waiters() uintptr { return uintptr(p.pipe) }
+
 // Start starts the page's process, by a function that forks and records a child of the server's. The seats
 // are asked for when events were lost.
 func (p *Page) Start(fork func(argv []string, attr *syscall.ProcAttr) (pid int, err error), seats func() []classroom.Seat) error {
@@ -89,6 +93,13 @@ func (p *Page) Start(fork func(argv []string, attr *syscall.ProcAttr) (pid int, 
 		return os.NewSyscallError("socketpair", err)
 	}
 	defer unix.Close(pair[1]) // our copy of the page's end
+	// POSIX: int pipe[2]; pipe(pipe);
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		unix.Close(pair[0])
+		return os.NewSyscallError("pipe", err)
+	}
+	defer unix.Close(pipe[1]) // our copy of the end to write: the page has the only other one
 	listening, err := p.listener.File()
 	if err != nil {
 		unix.Close(pair[0])
@@ -97,15 +108,16 @@ func (p *Page) Start(fork func(argv []string, attr *syscall.ProcAttr) (pid int, 
 	defer listening.Close() // our copies of the listening socket: the page has its own
 	defer p.listener.Close()
 	_, err = fork([]string{Name}, &syscall.ProcAttr{
-		Env:   []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"},
-		Dir:   "/",
-		Files: []uintptr{uintptr(unix.Stdin), uintptr(unix.Stdout), uintptr(unix.Stderr), uintptr(pair[1]), listening.Fd()},
+		Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"},
+		Dir: "/",
+		Files: []uintptr{uintptr(unix.Stdin), uintptr(unix.Stdout), uintptr(unix.Stderr), uintptr(pair[1]), listening.Fd(),
+			uintptr(pipe[0]), uintptr(pipe[1])},
 	})
 	if err != nil {
 		unix.Close(pair[0])
 		return err
 	}
-	p.fd, p.seats = pair[0], seats
+	p.fd, p.pipe, p.seats = pair[0], pipe[0], seats
 	settings, err := json.Marshal(p.Settings)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ function showAll() {
   if (hello.projector) showDoor(order);
   if (view) {
     showView(view, hello);
-    doorFor(view.state === "T");
+    doorFor(view);
   }
   forgetStory();
   for (const line of story) showLine(line, document.documentElement.lang);
@@ -39,7 +39,7 @@ function listen() {
     view = JSON.parse(e.data);
     if (!hello) return;
     showView(view, hello);
-    doorFor(view.state === "T");
+    doorFor(view);
   });
   feed.addEventListener("line", (e) => {
     const line = JSON.parse(e.data);

@@ -30,11 +30,11 @@ export const texts = {
     instructor: "instructor",
     states: { R: "running", S: "sleeping", D: "waits for a device", T: "stopped", t: "traced", Z: "zombie", I: "idle", X: "dead" },
     orders: {
-      freeze: "Freeze the server", thaw: "Thaw it", ten: "Ten children", fill: "Fill LIST", end: "End all",
+      freeze: "Freeze the server", thaw: "Thaw it", ten: "Ten children", exit: "They end", fill: "Fill LIST", end: "End all",
     },
     orderHelp: {
       freeze: "SIGSTOP: children that end now stay zombies", thaw: "SIGCONT: it goes on, and reaps",
-      ten: "ten children that end together, in five seconds", fill: "3,000 zombies: a table of more than 64 KB",
+      ten: "ten children that wait", exit: "the ten end, all at once: also while the server is frozen", fill: "3,000 zombies: a table of more than 64 KB",
       end: "every process of the class is ended",
     },
     refused: "the door says no",
@@ -84,11 +84,11 @@ export const texts = {
     instructor: "docente",
     states: { R: "en ejecución", S: "dormido", D: "espera a un dispositivo", T: "detenido", t: "rastreado", Z: "zombi", I: "inactivo", X: "muerto" },
     orders: {
-      freeze: "Congelar el servidor", thaw: "Descongelarlo", ten: "Diez hijos", fill: "Llenar LIST", end: "Terminar todo",
+      freeze: "Congelar el servidor", thaw: "Descongelarlo", ten: "Diez hijos", exit: "Que terminen", fill: "Llenar LIST", end: "Terminar todo",
     },
     orderHelp: {
       freeze: "SIGSTOP: los hijos que terminen ahora se quedan zombis", thaw: "SIGCONT: continúa, y recolecta",
-      ten: "diez hijos que terminan juntos, en cinco segundos", fill: "3,000 zombis: una tabla de más de 64 KB",
+      ten: "diez hijos que esperan", exit: "los diez terminan a la vez: también con el servidor congelado", fill: "3,000 zombis: una tabla de más de 64 KB",
       end: "se termina cada proceso de la clase",
     },
     refused: "la puerta dice que no",

@@ -157,10 +157,12 @@ export function showDoor(order) {
   $("#door").hidden = false;
 }
 
-/** doorFor enables the buttons that mean something now: a server that is frozen can only be thawed. */
-export function doorFor(frozen) {
+/** doorFor enables the buttons that mean something now: a server that is frozen does nothing but go on. */
+export function doorFor(view) {
+  const frozen = view.state === "T";
   for (const button of document.querySelectorAll("#door button")) {
-    button.disabled = button.classList.contains("thaw") !== frozen;
+    const what = button.className;
+    button.disabled = what === "exit" ? !view.waiters : (what === "thaw") !== frozen;
   }
 }
 
