@@ -66,8 +66,8 @@ int main(void)
     alarm(60);
     DIR *proc = opendir("/proc");
     for (struct dirent *e; proc && (e = readdir(proc));)
-        for (int i = 0; i < 4 && atoi(e->d_name) > 0 && atoi(e->d_name) != getpid(); i++) {
-            char path[300], *of[] = {"environ", "root", "cwd", "fd"};
+        for (int i = 0; i < 5 && atoi(e->d_name) > 0 && atoi(e->d_name) != getpid(); i++) {
+            char path[300], *of[] = {"environ", "root", "cwd", "fd/0", "fd/3"};
             snprintf(path, sizeof path, "/proc/%s/%s", e->d_name, of[i]);
             try(path);
         }
