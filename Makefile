@@ -18,37 +18,37 @@ help: ## print these targets
 list: $(LABS) ## the labs and their scenarios
 	@$(LABS) list
 
-lab-%: $(LABS) ## lab-1, lab-2, …: tell the stories of a lab (RUN=-step waits for Enter)
+lab-%: $(LABS) ## lab-1, …: tell the stories of a lab (RUN=-step waits)
 	@$(LABS) run $(RUN) $(POSTING) $*
 
-check-%: $(LABS) ## check-1, …: judge your exercise by a lab (or SERVER='./my_server', CHECK=-reference)
+check-%: $(LABS) ## check-1, …: judge your exercise (or SERVER='./my_server')
 	@$(LABS) check $(CHECK) $(if $(SERVER),-server '$(SERVER)') $(POSTING) $*
 
-exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise in it, to try it by hand
+exercise-%: $(LABS) ## exercise-1, …: build server/server with your exercise
 	@$(LABS) exercise $*
 
-grade: $(LABS) ## judge a class: make grade SUBMISSIONS=dir OUT=dir (GRADE='-roster class.csv -labs 8')
+grade: $(LABS) ## judge a class: SUBMISSIONS=dir OUT=dir (GRADE='-labs 8')
 	@test -n "$(SUBMISSIONS)" -a -n "$(OUT)" || { echo "make grade SUBMISSIONS=dir OUT=dir"; exit 2; }
 	@$(LABS) grade -out '$(OUT)' $(GRADE) '$(SUBMISSIONS)'
 
-demo: server client ## hold a class on this LAN: a code, a page for the projector (DEMO='-for 90m -own'; Ctrl-C ends it)
+demo: server client ## hold a class on this LAN (DEMO='-for 90m -own')
 	@./server/server -class new -audit "class-$$(date +%Y-%m-%d-%H%M%S).jsonl" $(DEMO)
 
 # On a LAN: ADDR=:3999. Never without -play=false: present would run whatever a visitor types.
 slides: ADDR ?= 127.0.0.1:3999
-slides: ## show the lecture: a browser at http://127.0.0.1:3999 (keys: H; ADDR=:3999 for a LAN)
+slides: ## show the lecture: http://127.0.0.1:3999 (ADDR=:3999)
 	@go tool present -play=false -notes=$(if $(findstring 127.0.0.1,$(ADDR)),true,false) -base slides/theme -content slides -http $(ADDR)
 
-slides-pdf: ## print every deck: .build/slides/LANG/DECK.pdf (needs Chromium)
+slides-pdf: ## print every deck: .build/slides/LANG/DECK.pdf
 	@go run ./labs/internal/slides pdf .build/slides
 
-slides-record: ## run the scenarios that slides quote, and record what they tell, in both languages
+slides-record: ## record anew the runs that slides quote
 	@go run ./labs/internal/slides record
 
 slides-draw: ## draw the drawings of the slides anew
 	@go run ./labs/internal/slides draw
 
-slides-map: ## write slides/MAP.md and MAP.es.md anew, from slides/concepts.toml
+slides-map: ## write slides/MAP.md and MAP.es.md anew
 	@go run ./labs/internal/slides map
 
 server: ## build the server: server/server
@@ -73,12 +73,12 @@ test-matrix:
 	env -u MAKEFLAGS -u MFLAGS go test -race -timeout 20m -run '^TestMatrix$$' ./labs
 
 CLASS ?= 100
-bench: ## speed and memory, as ratios within one run (CLASS=24: a smaller class for the grader; 100 take an hour)
+bench: ## speed and memory, as ratios (CLASS=24: a smaller class)
 	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./server/...
 	go test -run '^$$' -bench . -benchtime 3s -timeout 0 ./labs -class $(CLASS)
 
 LOAD ?= 5m
-load: ## a class of 500 students for five minutes: errors, latencies as ratios, memory (LOAD=1m: shorter)
+load: ## a class of 500 for five minutes (LOAD=1m: shorter)
 	go test -run '^TestLoad$$' -v -count 1 -timeout 0 ./server/bench -load $(LOAD) -load-clients 500
 
 fuzz: ## a minute of fuzzing for each fuzz target
