@@ -61,7 +61,7 @@ test: ## vet, staticcheck, and every test with the race detector
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	@$(MAKE) --no-print-directory -j2 -O test-all test-matrix
+	@$(MAKE) --no-print-directory -j2 test-all test-matrix
 
 # The matrix of scenarios and known-bad servers takes as long as all the rest: the two run side by side. The
 # tests end a thousand programs; each would linger for a second to catch late races. And Makefiles under
