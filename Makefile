@@ -10,7 +10,7 @@ DEMO    ?=
 POSTING  = $(if $(POST),-post '$(POST)' -name '$(NAME)' -code '$(CODE)')
 
 .DEFAULT_GOAL := help
-.PHONY: test-all test-matrix demo help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench load vocabulary fuzz picture clean FORCE
+.PHONY: demo help list grade server client slides slides-pdf slides-record slides-draw slides-map test bench load vocabulary fuzz picture clean FORCE
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,20 +57,13 @@ server: ## build the server: server/server
 client: ## build the client: client/client
 	CGO_ENABLED=0 go build -buildvcs=false -o client/client ./client
 
+# The tests end a thousand programs; each would linger for a second to catch late races.
+test: export GORACE = atexit_sleep_ms=50
 test: ## vet, staticcheck, and every test with the race detector
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
-	@$(MAKE) --no-print-directory -j2 test-all test-matrix
-
-# The matrix of scenarios and known-bad servers takes as long as all the rest: the two run side by side. The
-# tests end a thousand programs; each would linger for a second to catch late races. And Makefiles under
-# test are not to think that they are part of this one.
-test-all test-matrix: export GORACE = atexit_sleep_ms=50
-test-all:
-	env -u MAKEFLAGS -u MFLAGS go test -race -timeout 20m -skip '^TestMatrix$$' ./...
-test-matrix:
-	env -u MAKEFLAGS -u MFLAGS go test -race -timeout 20m -run '^TestMatrix$$' ./labs
+	go test -race -timeout 20m ./...
 
 CLASS ?= 100
 bench: ## speed and memory, as ratios (CLASS=24: a smaller class)

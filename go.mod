@@ -13,7 +13,7 @@ require (
 	github.com/google/go-cmp v0.7.0
 	// reports in JUnit's XML
 	github.com/jstemmer/go-junit-report/v2 v2.1.0
-	// the kernel's view: /proc/PID/stat, /proc/net/tcp
+	// the kernel's view: /proc/net/tcp, memory; the state of processes on the page
 	github.com/prometheus/procfs v0.23.0
 	// testscript: the stories are its scripts
 	github.com/rogpeppe/go-internal v1.16.0

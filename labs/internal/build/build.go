@@ -221,7 +221,23 @@ func runGo(ctx context.Context, job Job) (said []byte, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C reaches it through us
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
 	cmd.WaitDelay = 10 * time.Second
-	return cmd.CombinedOutput()
+	if said, err = cmd.CombinedOutput(); interrupted(cmd.ProcessState) {
+		select { // it was not yet in its group when Ctrl-C came, which reaches us too, if later
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return said, err
+}
+
+// interrupted reports whether a process ended by a signal that a terminal sends to all of its foreground
+// processes.
+func interrupted(state *os.ProcessState) bool {
+	if state == nil {
+		return false
+	}
+	sig := state.Sys().(syscall.WaitStatus).Signal()
+	return sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGHUP
 }
 
 // shutIn tells a job that sees nothing of ours what to read: the toolchain, its caches, which it cannot

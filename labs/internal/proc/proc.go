@@ -5,6 +5,7 @@
 package proc
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -49,26 +50,41 @@ type Stat struct {
 // pfExiting is the kernel's PF_EXITING, in the flags of /proc/PID/stat.
 const pfExiting = 0x4
 
-// ReadStat returns ErrGone if there is no such process.
+// ReadStat returns ErrGone if there is no such process. It is read thousands of times in a scenario, so only what
+// is needed of it is taken apart.
 func ReadStat(pid int) (Stat, error) {
-	p, err := procfs.NewProc(pid)
+	data, err := os.ReadFile(path(pid, "stat"))
 	if err != nil {
 		return Stat{}, gone(err)
 	}
-	return readStat(p)
+	return parseStat(data)
 }
 
-func readStat(p procfs.Proc) (Stat, error) {
-	st, err := p.Stat()
-	if err != nil {
-		return Stat{}, gone(err)
+// parseStat reads a line of proc_pid_stat(5). The program's name may hold anything, brackets and spaces too: the
+// fields after it begin at the last bracket.
+func parseStat(data []byte) (st Stat, err error) {
+	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	fields := bytes.Fields(data[end+1:]) // the first is the third of the line: the state
+	if open < 0 || end < open || len(fields) < 20 {
+		return Stat{}, fmt.Errorf("/proc/PID/stat: %q", data)
 	}
-	state := st.State
-	if state == "Z" && st.NumThreads > 1 {
-		state = stateOfOthers(st.PID)
+	number := func(text []byte) int {
+		n, wrong := strconv.Atoi(string(text))
+		err = cmp.Or(err, wrong)
+		return n
 	}
-	return Stat{st.PID, st.Comm, state, st.PPID, st.PGRP, st.Session, st.Flags&pfExiting != 0,
-		st.Starttime, int(st.UTime + st.STime), st.NumThreads, int(st.CUTime + st.CSTime)}, nil
+	const state, parent, group, session, flags, utime, stime, cutime, cstime, threads, start = 0, 1, 2, 3, 6, 11, 12, 13, 14, 17, 19
+	st = Stat{
+		PID: number(bytes.TrimSpace(data[:open])), Comm: string(data[open+1 : end]), State: string(fields[state]),
+		Parent: number(fields[parent]), Group: number(fields[group]), Session: number(fields[session]),
+		Ending: number(fields[flags])&pfExiting != 0, Start: uint64(number(fields[start])),
+		CPU: number(fields[utime]) + number(fields[stime]), Threads: number(fields[threads]),
+		ChildCPU: number(fields[cutime]) + number(fields[cstime]),
+	}
+	if st.State == "Z" && st.Threads > 1 {
+		st.State = stateOfOthers(st.PID)
+	}
+	return st, err
 }
 
 // stateOfOthers is the state of a process whose first thread has ended before others: it is no zombie
@@ -98,13 +114,22 @@ func WaitStatus(pid int) (unix.WaitStatus, error) {
 
 // All returns every process that /proc shows, by pid.
 func All() ([]Stat, error) {
-	procs, err := procfs.AllProcs()
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return nil, err
 	}
 	var all []Stat
-	for _, p := range procs {
-		switch st, err := readStat(p); err {
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue // not a process
+		}
+		switch st, err := ReadStat(pid); err {
 		case nil:
 			all = append(all, st)
 		case ErrGone: // since the directory was read

@@ -90,17 +90,19 @@ func tableOf(size int) []byte {
 	if size < len(head)+line {
 		return bytes.Repeat([]byte("\n"), size)[:size]
 	}
-	var table bytes.Buffer
-	table.WriteString(head)
-	for pid := 2; table.Len() < size; pid++ {
-		length := line
+	table := append(make([]byte, 0, size), head...)
+	for pid := 2; len(table) < size; pid++ {
+		end := len(table) + line - 1
 		if pid == 2 {
-			length = line + (size-len(head))%line
+			end += (size - len(head)) % line
 		}
-		row := fmt.Sprintf("%7d a%d", pid, pid)
-		table.WriteString(row + strings.Repeat("x", length-1-len(row)) + "\n")
+		table = fmt.Appendf(table, "%7d a%d", pid, pid)
+		for len(table) < end {
+			table = append(table, 'x')
+		}
+		table = append(table, '\n')
 	}
-	return table.Bytes()
+	return table
 }
 
 // fits is what LIST has to make of a table: as many whole lines as fit the limit.
