@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"posixlab/labs/internal/audit"
 	"posixlab/labs/internal/grade"
@@ -50,7 +51,7 @@ func tellAudit(_ context.Context, a *app, args []string) int {
 			}
 			continue
 		default:
-			a.out.Line(fmt.Sprintf("%s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), e.Event))
+			a.out.Line(strings.TrimSpace(fmt.Sprintf("%s  %s %s", e.Time.Local().Format("2006-01-02 15:04:05"), e.Event, show.Printable(e.Request))))
 			continue
 		}
 		if student != "" && e.Student != student {

@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"server/protocol":  {"golang.org/x/sys/unix"},
 	"server/classroom": {"golang.org/x/sys/unix", "posixlab/server/protocol"},
 	"server/classroom/page": {"golang.org/x/sys/unix", "posixlab/server/protocol", "posixlab/server/classroom",
-		"github.com/prometheus/procfs", "golang.org/x/net/netutil", "rsc.io/qr"},
+		"github.com/prometheus/procfs", "rsc.io/qr"},
 	"client": {"golang.org/x/sys/unix", "posixlab/server/protocol",
 		"github.com/fatih/color", "golang.org/x/term"},
 }

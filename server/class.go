@@ -103,14 +103,20 @@ func (s *server) closeClass() {
 	s.log.say(logEnd, classEnds, sum.Students, sum.Connections, sum.Requests, sum.Started, sum.Stopped, sum.Refused, sum.WrongCodes)
 }
 
-// lanAddress is this machine's address on the LAN, as far as it has one: no packet is sent to find out.
+// lanAddress is this machine's address on the LAN, as far as it has one: that of the route to the world or, on a
+// network without one, of the first interface that is up. No packet is sent to find out.
 func lanAddress() string {
-	conn, err := net.Dial("udp4", "198.51.100.1:9") // nobody's address (RFC 5737): only the route to it counts
-	if err != nil {
-		return "127.0.0.1"
+	if conn, err := net.Dial("udp4", "198.51.100.1:9"); err == nil { // nobody's address (RFC 5737)
+		defer conn.Close()
+		return conn.LocalAddr().(*net.UDPAddr).IP.String()
 	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).IP.String()
+	addresses, _ := net.InterfaceAddrs()
+	for _, address := range addresses {
+		if network, is := address.(*net.IPNet); is && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
+			return network.IP.String()
+		}
+	}
+	return "127.0.0.1"
 }
 
 func hostname() string {

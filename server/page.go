@@ -17,7 +17,7 @@ import (
 // The page of a class, the ten and the herd are this program too, under other names.
 func init() {
 	switch {
-	case len(os.Args) == 1 && os.Args[0] == page.Name:
+	case len(os.Args) > 0 && os.Args[0] == page.Name:
 		page.Main()
 	case len(os.Args) == 1 && os.Args[0] == classroom.Waiter:
 		classroom.BeWaiter()
@@ -34,11 +34,12 @@ func (s *server) openPage() {
 	}
 	opt := s.options.class
 	var err error
-	s.page, err = page.Open(s.options.page, page.Settings{Lang: s.lang, Title: opt.Title, Host: lanAddress(), Code: opt.Code, Server: os.Getpid()})
+	s.page, err = page.Open(s.options.page, page.Settings{Lang: s.lang, Title: opt.Title, Host: lanAddress(), Names: opt.Names, Code: opt.Code, Server: os.Getpid()})
 	if err != nil {
 		s.cannotStart(err)
 	}
-	s.log.say(logListen, pageOpens, s.page.URL(), lanAddress(), s.page.Page)
+	s.log.say(logListen, pageOpens, s.page.Shown, s.page.Page)
+	s.log.say(logListen, projectorOpens, s.page.URL())
 }
 
 // startPage starts the page's process once the class's port is known. A class goes on without.

@@ -170,7 +170,7 @@ func TestPage(t *testing.T) {
 	p.picture("lesson-2-frozen")
 	p.click("#door .thaw")
 	p.await("no zombie", `!document.querySelector("#processes li.isZ")`)
-	p.await("the wait", says("#story li.reap", fmt.Sprintf("reap: child %d (sleep) was killed by signal 9", pid)))
+	p.await("the wait", says("#story li.reap", fmt.Sprintf("wait: child %d (sleep) was killed by signal 9", pid)))
 	p.await("no frozen server", `!document.body.classList.contains("frozen")`)
 
 	p.click("#door .ten")
@@ -190,7 +190,7 @@ func TestPage(t *testing.T) {
 	p.click("#door .end")
 	p.await("nothing left", says("#processes li.none", "none"))
 	p.click("#lang")
-	p.await("Spanish", says("#story h2", "Lo que pasa"))
+	p.await("Spanish", says("#story h2", "Qué está pasando"))
 	p.click("#theme")
 	p.picture("lesson-5-es-other-theme")
 	// A phone: it has no secret, and no cookie.

@@ -37,6 +37,7 @@ a class on a LAN:
 	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
      server -class CÓDIGO [-allow LISTA] [-user NOMBRE] [-names N] [-own]
             [-all] [-for TIEMPO] [-audit ARCHIVO] [-title TÍTULO] [-quiet]
+            [-page DIRECCIÓN]
 
   -port N         el puerto TCP, 5002 si no se indica; con 0 lo elige el kernel
   -lang en|es     el idioma de respuestas y bitácora; si no, el del entorno
@@ -184,8 +185,11 @@ var (
 		EN: "the server's own user, since it is not root",
 		ES: "el usuario del propio servidor, que no es root"}
 	pageOpens = protocol.Message{
-		EN: "the projector shows, for you alone: %s; everybody else may see http://%s:%d/",
-		ES: "el proyector muestra, solo para ti: %s; los demás pueden ver http://%s:%d/"}
+		EN: "for everybody to see: http://%s:%d/",
+		ES: "para que todos la vean: http://%s:%d/"}
+	projectorOpens = protocol.Message{
+		EN: "the projector, for you alone: %s",
+		ES: "el proyector, solo para ti: %s"}
 	noPage = protocol.Message{
 		EN: "the class has no page: %v",
 		ES: "la clase no tiene página: %v"}

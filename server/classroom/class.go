@@ -110,6 +110,7 @@ type student struct {
 	name        string
 	from        netip.Addr // the machine that she is on
 	connections int
+	turn        int        // how often that has changed: whoever is told of it late knows what is newer
 	requests    bucket     // that she may make now
 	starting    sync.Mutex // held from the count of her processes until a new one is counted
 }
@@ -175,13 +176,17 @@ func (c *Class) tell(e Event) {
 	}
 }
 
+func (s *student) seat() Seat {
+	return Seat{Student: s.name, Peer: s.from.String(), Connections: s.connections, Turn: s.turn}
+}
+
 // Seats are the students who are connected.
 func (c *Class) Seats() (seats []Seat) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.students {
 		if s.connections > 0 {
-			seats = append(seats, Seat{Student: s.name, Peer: s.from.String(), Connections: s.connections})
+			seats = append(seats, s.seat())
 		}
 	}
 	return seats

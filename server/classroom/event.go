@@ -17,8 +17,8 @@ type Event struct {
 	Reply   string                   `json:"reply,omitempty"`   // its first line
 	PID     int                      `json:"pid,omitempty"`
 	Program string                   `json:"program,omitempty"`
-	How     map[protocol.Lang]string `json:"how,omitempty"` // how a process ended: its wait status
-	Seats   []Seat                   `json:"seats,omitempty"`
+	How     map[protocol.Lang]string `json:"how,omitempty"`   // how a process ended: its wait status
+	Seats   []Seat                   `json:"seats,omitempty"` // of those of whom it tells
 }
 
 // A Kind is what an event is about.
@@ -37,9 +37,10 @@ const (
 	Seated    Kind = "seats"   // who is connected, after events were lost
 )
 
-// A Seat is a student who is connected.
+// A Seat is a student, and how many connections she has.
 type Seat struct {
 	Student     string `json:"student"`
 	Peer        string `json:"peer"` // ADDR: the machine that she is on
 	Connections int    `json:"connections"`
+	Turn        int    `json:"turn"` // of two that tell of one student, the greater one is newer
 }

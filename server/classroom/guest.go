@@ -56,14 +56,17 @@ func (g *Guest) Joined() bool { return g.student != nil }
 // Leave gives the connection back.
 func (g *Guest) Leave() {
 	g.class.mu.Lock()
+	var seats []Seat
 	if g.student != nil {
 		g.student.connections--
+		g.student.turn++
+		seats = []Seat{g.student.seat()}
 	} else {
 		g.class.noLongerSilent(g.peer.Addr())
 	}
 	g.class.mu.Unlock()
-	if g.student != nil {
-		g.class.tell(Event{Kind: Left, Student: g.student.name, Peer: g.peer.String()})
+	if seats != nil {
+		g.class.tell(Event{Kind: Left, Student: seats[0].Student, Peer: g.peer.String(), Seats: seats})
 	}
 }
 
@@ -96,9 +99,9 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 		e.Student = g.student.name
 	}
 	e.Reply, _, _ = strings.Cut(reply, "\n")
-	e.Reply = short(e.Reply)
+	e.Reply = g.class.withoutCode(short(e.Reply))
 	if err != nil {
-		g.class.tell(Event{Kind: Answered, Student: e.Student, Peer: e.Peer, Request: e.Request, Reply: e.Reply, Outcome: e.Outcome})
+		g.class.tell(Event{Kind: Answered, Student: e.Student, Peer: e.Peer, Reply: e.Reply, Outcome: e.Outcome})
 	}
 	g.class.mu.Lock()
 	g.class.count.Requests++
@@ -116,7 +119,10 @@ func (g *Guest) Answer(line string, verbs Verbs) (reply string, exit bool) {
 func (g *Guest) answer(line string, verbs Verbs, e *entry) (reply string, exit bool, err error) {
 	if words := strings.Fields(line); len(words) > 0 && strings.EqualFold(words[0], "HELLO") {
 		if reply, exit, err = g.hello(words[1:]); err == nil {
-			g.class.tell(Event{Kind: Joined, Student: g.student.name, Peer: e.Peer})
+			g.class.mu.Lock()
+			seat := g.student.seat()
+			g.class.mu.Unlock()
+			g.class.tell(Event{Kind: Joined, Student: seat.Student, Peer: e.Peer, Seats: []Seat{seat}})
 		}
 		if g.student != nil {
 			g.class.mayAsk(g.student) // who joins again and again waits
@@ -198,7 +204,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 	switch {
 	case s == nil:
 		if c.names(g.peer.Addr()) >= c.opt.Names {
-			return "", false, refuse(tooManyNames, g.peer.Addr(), c.opt.Names)
+			return "", false, refuse(TooManyNames, g.peer.Addr(), c.opt.Names)
 		}
 		s = &student{name: name, from: g.peer.Addr()}
 		c.students[name] = s
@@ -209,6 +215,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		return "", false, refuse(tooManyConnections, s.connections)
 	}
 	s.connections++
+	s.turn++
 	g.student = s
 	c.noLongerSilent(g.peer.Addr())
 	return welcome.In(c.opt.Lang, name, strings.Join(c.Allowed(), " ")) + "\n", false, nil
@@ -241,8 +248,11 @@ func (g *Guest) printable(line string) string {
 	if !utf8.ValidString(line) {
 		line = strings.ToValidUTF8(line, "\uFFFD")
 	}
-	return short(line)
+	return short(g.class.withoutCode(line))
 }
+
+// withoutCode is a text without the class's code, which may stand anywhere in what a student mistypes.
+func (c *Class) withoutCode(text string) string { return strings.ReplaceAll(text, c.opt.Code, "…") }
 
 // short is a text as far as the log keeps it.
 func short(text string) string {

@@ -46,7 +46,7 @@ var (
 	tooManyConnections = protocol.Message{
 		EN: "you have %d connections already: close one",
 		ES: "ya tienes %d conexiones: cierra una"}
-	tooManyNames = protocol.Message{
+	TooManyNames = protocol.Message{
 		EN: "on the machine %s there are %d names already: use one of them; server -names allows more",
 		ES: "en la máquina %s ya hay %d nombres: usa uno de ellos; server -names permite más"}
 	tooFast = protocol.Message{

@@ -24,35 +24,44 @@ const (
 	mostGuessers = 10_000 // machines that are remembered
 )
 
-// mayTry reports whether a machine may guess now.
-func (g *guard) mayTry(from netip.Addr) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	w := g.wrongs[from]
-	return w == nil || !time.Now().Before(w.until)
-}
+// How a guess went.
+type guess int
 
-// failed counts a wrong guess. From the fourth on each costs twice the time of the last.
-func (g *guard) failed(from netip.Addr) {
+const (
+	right guess = iota
+	wrong
+	wait // it was not looked at: that machine has guessed too often
+)
+
+// try takes a guess from a machine. From the fourth wrong one on each costs twice the time of the last, in which
+// no other is looked at.
+func (g *guard) try(from netip.Addr, isRight bool) guess {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.wrongs == nil || len(g.wrongs) >= mostGuessers {
-		g.wrongs = make(map[netip.Addr]*wrongs)
-	}
 	w := g.wrongs[from]
-	if w == nil {
+	switch {
+	case w != nil && time.Now().Before(w.until):
+		return wait
+	case isRight:
+		delete(g.wrongs, from)
+		return right
+	case w == nil:
+		if g.wrongs == nil {
+			g.wrongs = make(map[netip.Addr]*wrongs)
+		}
+		for other := range g.wrongs {
+			if len(g.wrongs) < mostGuessers {
+				break
+			}
+			delete(g.wrongs, other) // any
+		}
 		w = &wrongs{}
 		g.wrongs[from] = w
 	}
 	if w.count++; w.count > freeGuesses {
 		w.until = time.Now().Add(min(longestPause, time.Second<<min(w.count-freeGuesses-1, 10)))
 	}
-}
-
-func (g *guard) succeeded(from netip.Addr) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.wrongs, from)
+	return wrong
 }
 
 // machine is the one that a request comes from.

@@ -25,6 +25,7 @@ type hello struct {
 	Title     string        `json:"title"`
 	Lang      protocol.Lang `json:"lang"` // of the class: a browser may choose the other
 	Host      string        `json:"host"`
+	Shown     string        `json:"shown"` // the page's own address
 	Port      int           `json:"port"`
 	Page      int           `json:"page"`
 	Server    int           `json:"server"` // its pid
@@ -33,7 +34,7 @@ type hello struct {
 }
 
 func (s *show) hello(projector bool) hello {
-	h := hello{Title: s.Title, Lang: s.Lang, Host: s.Host, Port: s.Port, Page: s.Page, Server: s.Server, Projector: projector}
+	h := hello{Title: s.Title, Lang: s.Lang, Host: s.Host, Shown: s.Shown, Port: s.Port, Page: s.Page, Server: s.Server, Projector: projector}
 	if projector {
 		h.Code = s.Code
 	}
@@ -85,7 +86,7 @@ func nobodysLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // qr draws the page's own address, for phones.
 func (s *show) qr(w http.ResponseWriter, r *http.Request) {
-	code, err := qr.Encode(fmt.Sprintf("http://%s:%d/", s.Host, s.Page), qr.M)
+	code, err := qr.Encode(fmt.Sprintf("http://%s:%d/", s.Shown, s.Page), qr.M)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -121,18 +122,15 @@ func (s *show) rightSecret(guess string) bool {
 // order carries out what the instructor orders: POST /door/ORDER, Authorization: Bearer SECRET. POST
 // /door/open only lets her in. 204 is done, 403 a wrong secret, 429 too many of them, 409 that the server is frozen.
 func (s *show) order(w http.ResponseWriter, r *http.Request) {
-	from := machine(r)
-	if !s.door.mayTry(from) {
+	secret, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	switch s.door.try(s.machine(machine(r)), s.rightSecret(secret)) {
+	case wait:
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
-	}
-	secret, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !s.rightSecret(secret) {
-		s.door.failed(from)
+	case wrong:
 		w.WriteHeader(http.StatusForbidden)
 		return
 	}
-	s.door.succeeded(from)
 	order := classroom.Order(r.PathValue("order"))
 	switch order {
 	case "open":
@@ -145,10 +143,7 @@ func (s *show) order(w http.ResponseWriter, r *http.Request) {
 	case classroom.Exit:
 		s.endWaiters()
 	case classroom.Freeze, classroom.Ten, classroom.Fill, classroom.Empty:
-		s.mu.Lock()
-		frozen := s.now.State == "T"
-		s.mu.Unlock()
-		if frozen {
+		if !s.mayOrder(order) {
 			w.WriteHeader(http.StatusConflict)
 			return
 		}
@@ -163,16 +158,30 @@ func (s *show) order(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// endWaiters has the ten end: a byte for each that lives. What an earlier one, who was killed, has left in the
-// pipe is taken out first.
-func (s *show) endWaiters() {
-	if left, err := unix.IoctlGetInt(waitFD, unix.TIOCINQ); err == nil && left > 0 {
-		unix.Read(waitFD, make([]byte, left))
-	}
+// mayOrder reports whether the server takes orders: not while it is frozen or about to be, or a second freeze
+// would wait for it to be thawed.
+func (s *show) mayOrder(order classroom.Order) bool {
 	s.mu.Lock()
-	living := s.now.Waiters
-	s.mu.Unlock()
-	unix.Write(exitFD, make([]byte, living))
+	defer s.mu.Unlock()
+	if s.now.State == "T" || time.Since(s.freezing) < time.Second {
+		return false
+	}
+	switch order {
+	case classroom.Freeze:
+		s.freezing = time.Now()
+	case classroom.Ten:
+		unix.Read(waitFD, make([]byte, 1<<10)) // what earlier ones, who were killed, have left; it does not wait
+	}
+	return true
+}
+
+// endWaiters has the ten end: a byte for each that lives, and once.
+func (s *show) endWaiters() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unix.Read(waitFD, make([]byte, 1<<10)) // as for Ten
+	unix.Write(exitFD, make([]byte, s.now.Waiters))
+	s.now.Waiters = 0
 }
 
 // thaw lets the server go on. We are not its user, but of its session, which is enough for this one signal
@@ -183,5 +192,6 @@ func (s *show) thaw() error {
 	if s.now.State == "T" {
 		s.thawed = time.Now()
 	}
+	s.freezing = time.Time{}
 	return unix.Kill(s.Server, unix.SIGCONT)
 }

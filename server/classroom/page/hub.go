@@ -80,9 +80,7 @@ func (s *show) feed(w http.ResponseWriter, r *http.Request) {
 	b := &browser{messages: make(chan []byte, waiting), projector: s.isProjector(r)}
 	s.mu.Lock()
 	first := [][]byte{message{"hello", s.hello(b.projector)}.bytes(), message{"view", s.view()}.bytes()}
-	for _, line := range s.story {
-		first = append(first, message{"line", line}.bytes())
-	}
+	first = append(first, message{"lines", s.story}.bytes())
 	s.hub.mu.Lock()
 	s.hub.browsers[b] = true
 	s.hub.mu.Unlock()
@@ -116,7 +114,7 @@ func (s *show) feed(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		case <-alive.C:
-			if write([]byte(": alive\n\n")) != nil {
+			if write(message{"alive", nil}.bytes()) != nil {
 				return
 			}
 		case <-r.Context().Done():

@@ -21,17 +21,19 @@ import (
 
 // A Machine is what /proc tells of the server and what descends from it, at one moment.
 type Machine struct {
-	State     string         `json:"state"`     // of the server: R, S, T, …
-	Pending   bool           `json:"pending"`   // SIGCHLD waits for it
-	Threads   []string       `json:"threads"`   // the state of each
-	Processes []Process      `json:"processes"` // each after its parent; as many as fit
-	States    map[string]int `json:"states"`    // how many processes are in which: of all
-	Sockets   []Socket       `json:"sockets"`   // of the class's port; the first few
-	TCP       map[string]int `json:"tcp"`       // how many sockets are in which state: of all
-	Table     Table          `json:"table"`
-	Waiters   int            `json:"waiters"` // of the ten, those that live
+	State      string         `json:"state"`   // of the server: R, S, T, …
+	Pending    bool           `json:"pending"` // SIGCHLD waits for it
+	Threads    []string       `json:"threads"` // the state of each; the first few
+	AllThreads int            `json:"allThreads"`
+	Processes  []Process      `json:"processes"` // each after its parent; as many as fit
+	States     map[string]int `json:"states"`    // how many processes are in which: of all
+	Sockets    []Socket       `json:"sockets"`   // of the class's port; the first few
+	TCP        map[string]int `json:"tcp"`       // how many sockets are in which state: of all
+	Table      Table          `json:"table"`
+	Waiters    int            `json:"waiters"` // of the ten, those that live
 
-	of map[string]int // the living processes of each student
+	of       map[string]int // the living processes of each student
+	children map[int]bool   // the server's, by pid
 }
 
 // A Process is one of the class's.
@@ -78,6 +80,11 @@ func (s *show) watch() {
 		fmt.Fprintln(os.Stderr, "page:", err)
 		return
 	}
+	go func() {
+		for range time.Tick(often) {
+			s.flush()
+		}
+	}()
 	var told, toldAll []byte
 	var lastAll time.Time
 	for {
@@ -119,7 +126,7 @@ func look(fs procfs.FS) (map[int]procfs.ProcStat, error) {
 
 // seen makes of it what the page shows. It is called with the lock held.
 func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
-	m := Machine{State: all[s.Server].State, States: make(map[string]int), TCP: make(map[string]int), of: make(map[string]int)}
+	m := Machine{State: all[s.Server].State, States: make(map[string]int), TCP: make(map[string]int), of: make(map[string]int), children: make(map[int]bool)}
 	if frozen := m.State == "T"; frozen != (s.now.State == "T") {
 		e := classroom.Event{Time: time.Now(), Kind: Frozen, PID: s.Server}
 		if !frozen {
@@ -146,6 +153,7 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 			stat, owner := all[child], owner
 			if depth == 1 {
 				owner = s.owners[child]
+				m.children[child] = true
 			}
 			p := Process{PID: child, Depth: depth, State: stat.State, Program: plain(stat.Comm), Student: owner}
 			m.Processes = append(m.Processes, p)
@@ -153,9 +161,9 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 			row := fmt.Sprintf("%7d %s\n", child, p.Program)
 			if stat.State == "Z" {
 				row = strings.TrimSuffix(row, "\n") + " <defunct>\n"
-				if depth == 1 && !s.exits[child] {
+				if depth == 1 && s.programs[child] != "" && !s.exits[child] { // else it was no START, or is reaped by now
 					s.exits[child] = true
-					s.tell(classroom.Event{Time: time.Now(), Kind: Ended, PID: child, Student: owner, Program: cmp.Or(s.programs[child], p.Program)})
+					s.ended(child, time.Now(), owner, s.programs[child])
 				}
 			} else {
 				m.of[owner]++
@@ -172,7 +180,7 @@ func (s *show) seen(fs procfs.FS, all map[int]procfs.ProcStat) {
 	}
 	descend(s.Server, 1, "")
 	m.Processes = shown(m.Processes)
-	m.Threads = threads(fs, s.Server)
+	m.Threads, m.AllThreads = threads(fs, s.Server), all[s.Server].NumThreads
 	m.Pending = pendingSIGCHLD(s.Server)
 	m.Sockets = sockets(fs, s.Port, m.TCP)
 	s.now = m

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 
 	"posixlab/server/classroom"
@@ -29,9 +30,6 @@ const (
 // Nobody is assigned this id (systemd.io/UIDS-GIDS).
 const user = 60799
 
-// mostBrowsers bounds the connections of browsers, of which one that shows the page has one or two.
-const mostBrowsers = 600
-
 // Main is the page's process. It ends when the server does, and never returns.
 func Main() {
 	if err := run(); err != nil {
@@ -41,7 +39,26 @@ func Main() {
 	os.Exit(0)
 }
 
+// settled is the argument of a page that has given up what it can.
+const settled = "settled"
+
+// settle gives up what is a thread's own and not the process's: our place before the server, and what a
+// set-user-ID program would give us. exec then makes this thread the process.
+func settle() error {
+	runtime.LockOSThread()
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 5); err != nil {
+		return os.NewSyscallError("setpriority", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	return os.NewSyscallError("execve", unix.Exec("/proc/self/exe", []string{Name, settled}, os.Environ()))
+}
+
 func run() error {
+	if len(os.Args) == 1 {
+		return settle()
+	}
 	for _, fd := range []int{pairFD, listenFD, waitFD, exitFD} {
 		unix.CloseOnExec(fd)
 	}
@@ -51,11 +68,6 @@ func run() error {
 			return fmt.Errorf("another user than root: %w: -page off does without", err)
 		}
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return os.NewSyscallError("prctl", err)
-	}
-	unix.Setpriority(unix.PRIO_PROCESS, 0, 5) // the server comes first
-
 	buf := make([]byte, 1<<16)
 	settings, err := receive(buf)
 	if err != nil {
@@ -67,7 +79,8 @@ func run() error {
 	}
 	s.open()
 
-	// A Ctrl-C reaches a server that is stopped only once it goes on. It ends its class, and at last us.
+	// A Ctrl-C that reaches us too (not if a shell has put the stopped server into the background) reaches the
+	// server once it goes on. It then ends its class, and at last us.
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGHUP)
 	go func() {
@@ -81,8 +94,8 @@ func run() error {
 		return err
 	}
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10, ErrorLog: nobodysLog()}
-	go server.Serve(netutil.LimitListener(listener, mostBrowsers))
+		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10, ErrorLog: nobodysLog()}
+	go server.Serve(&fair{Listener: listener, of: make(map[netip.Addr]int)})
 	go s.watch()
 	for {
 		data, err := receive(buf)

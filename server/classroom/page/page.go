@@ -13,6 +13,7 @@ package page
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -34,10 +35,12 @@ const Off = "off"
 type Settings struct {
 	Lang   protocol.Lang `json:"lang"`
 	Title  string        `json:"title"`
-	Host   string        `json:"host"` // the machine's address on the LAN
-	Port   int           `json:"port"` // of the class, TCP
-	Page   int           `json:"page"` // of the page, TCP
-	Code   string        `json:"code"` // of the class: for the projector only
+	Host   string        `json:"host"`  // the machine's address on the LAN
+	Port   int           `json:"port"`  // of the class, TCP
+	Page   int           `json:"page"`  // of the page, TCP
+	Shown  string        `json:"shown"` // the address at which others see the page
+	Names  int           `json:"names"` // how many students one machine may be
+	Code   string        `json:"code"`  // of the class: for the projector only
 	Secret string        `json:"secret"`
 	Server int           `json:"server"` // its pid
 }
@@ -51,13 +54,14 @@ type Page struct {
 
 	mu    sync.Mutex
 	lost  bool // an event, since the page was slow
+	ended bool
 	seats func() []classroom.Seat
 }
 
 // Open takes the page's address: HOST:PORT, of which the host may be left out.
 func Open(addr string, settings Settings) (*Page, error) {
 	where, err := net.ResolveTCPAddr("tcp4", addr)
-	if err != nil {
+	if err != nil || addr == "" {
 		return nil, protocol.Refuse(badAddress, protocol.Quote(addr))
 	}
 	listener, err := net.ListenTCP("tcp4", where)
@@ -67,7 +71,10 @@ func Open(addr string, settings Settings) (*Page, error) {
 		}
 		return nil, protocol.Refuse(noListen, addr, err)
 	}
-	settings.Page = listener.Addr().(*net.TCPAddr).Port
+	settings.Page, settings.Shown = listener.Addr().(*net.TCPAddr).Port, settings.Host
+	if !where.IP.IsUnspecified() && where.IP != nil {
+		settings.Shown = where.IP.String()
+	}
 	settings.Secret = rand.Text()
 	return &Page{Settings: settings, listener: listener, fd: -1}, nil
 }
@@ -87,6 +94,7 @@ func (p *Page) Waiters() uintptr { return uintptr(p.pipe) }
 // Start starts the page's process, by a function that forks and records a child of the server's. The seats
 // are asked for when events were lost.
 func (p *Page) Start(fork func(argv []string, attr *syscall.ProcAttr) (pid int, err error), seats func() []classroom.Seat) error {
+	defer p.listener.Close() // our copy: the page has its own
 	// POSIX: int pair[2]; socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair);
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -100,35 +108,60 @@ func (p *Page) Start(fork func(argv []string, attr *syscall.ProcAttr) (pid int, 
 		return os.NewSyscallError("pipe", err)
 	}
 	defer unix.Close(pipe[1]) // our copy of the end to write: the page has the only other one
-	listening, err := p.listener.File()
-	if err != nil {
-		unix.Close(pair[0])
+	p.fd, p.pipe, p.seats = pair[0], pipe[0], seats
+	if err := p.begin(fork, pair[1], pipe[1]); err != nil {
+		p.close()
 		return err
 	}
-	defer listening.Close() // our copies of the listening socket: the page has its own
-	defer p.listener.Close()
+	return nil
+}
+
+func (p *Page) begin(fork func(argv []string, attr *syscall.ProcAttr) (pid int, err error), pair, exit int) error {
+	// The page's copy of the end to read, which never waits, is not the children's: it is opened anew.
+	wait, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", p.pipe), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("open", err)
+	}
+	defer unix.Close(wait) // our copy
+	listening, err := p.listener.File()
+	if err != nil {
+		return err
+	}
+	defer listening.Close() // our copy
 	_, err = fork([]string{Name}, &syscall.ProcAttr{
 		Env: []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"},
 		Dir: "/",
-		Files: []uintptr{uintptr(unix.Stdin), uintptr(unix.Stdout), uintptr(unix.Stderr), uintptr(pair[1]), listening.Fd(),
-			uintptr(pipe[0]), uintptr(pipe[1])},
+		Files: []uintptr{uintptr(unix.Stdin), uintptr(unix.Stdout), uintptr(unix.Stderr), uintptr(pair), listening.Fd(),
+			uintptr(wait), uintptr(exit)},
 	})
 	if err != nil {
-		unix.Close(pair[0])
 		return err
 	}
-	p.fd, p.pipe, p.seats = pair[0], pipe[0], seats
 	settings, err := json.Marshal(p.Settings)
 	if err != nil {
 		return err
 	}
-	return unix.Send(p.fd, settings, unix.MSG_NOSIGNAL)
+	return os.NewSyscallError("send", unix.Send(p.fd, settings, unix.MSG_NOSIGNAL))
+}
+
+// close ends the page, if it lives: it reads that nobody is there.
+func (p *Page) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.ended = true
+		unix.Close(p.fd)   // the only copy
+		unix.Close(p.pipe) // the children's are theirs
+	}
 }
 
 // Tell tells the page of an event, unless it is behind. It never waits.
 func (p *Page) Tell(e classroom.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
 	if p.lost {
 		p.lost = !p.send(classroom.Event{Time: e.Time, Kind: classroom.Seated, Seats: p.seats()})
 	}
@@ -144,6 +177,7 @@ func (p *Page) send(e classroom.Event) (taken bool) {
 
 // Orders hands on what the instructor orders, until the page has ended.
 func (p *Page) Orders(obey func(order classroom.Order)) {
+	defer p.close()
 	buf := make([]byte, 64)
 	for {
 		n, _, err := unix.Recvfrom(p.fd, buf, 0)

@@ -72,9 +72,13 @@ func TestStory(t *testing.T) {
 func TestSeats(t *testing.T) {
 	s := &show{}
 	s.open()
-	s.happened(classroom.Event{Kind: classroom.Joined, Student: "ana", Peer: "10.0.0.1:1000"})
-	s.happened(classroom.Event{Kind: classroom.Joined, Student: "bea", Peer: "10.0.0.2:1000"})
-	s.happened(classroom.Event{Kind: classroom.Seated, Seats: []classroom.Seat{{Student: "bea", Peer: "10.0.0.2", Connections: 2}}})
+	told := func(kind classroom.Kind, seats ...classroom.Seat) {
+		s.happened(classroom.Event{Kind: kind, Seats: seats})
+	}
+	told(classroom.Joined, classroom.Seat{Student: "ana", Peer: "10.0.0.1", Connections: 1, Turn: 1})
+	told(classroom.Joined, classroom.Seat{Student: "bea", Peer: "10.0.0.2", Connections: 1, Turn: 1})
+	told(classroom.Seated, classroom.Seat{Student: "bea", Peer: "10.0.0.2", Connections: 2, Turn: 4})
+	told(classroom.Left, classroom.Seat{Student: "bea", Peer: "10.0.0.2", Connections: 1, Turn: 3}) // it was overtaken
 	got := map[string]int{}
 	for name, st := range s.students {
 		got[name] = st.Connections
@@ -92,12 +96,11 @@ func TestGuard(t *testing.T) {
 		var waited []time.Duration
 		for range 14 {
 			began := time.Now()
-			for !g.mayTry(guesser) {
+			for g.try(guesser, false) == wait {
 				time.Sleep(time.Second)
 			}
 			waited = append(waited, time.Since(began))
-			g.failed(guesser)
-			if !g.mayTry(other) {
+			if g.try(other, true) != right {
 				t.Fatal("another machine has to wait")
 			}
 		}
@@ -106,10 +109,10 @@ func TestGuard(t *testing.T) {
 			t.Error(diff)
 		}
 		time.Sleep(time.Minute)
-		g.succeeded(guesser)
-		g.failed(guesser)
-		if !g.mayTry(guesser) {
-			t.Error("the first mistake after a success costs time")
+		for i, want := range []guess{right, wrong, wrong, wrong, wrong, wait} { // a success makes good for all
+			if got := g.try(guesser, i == 0); got != want {
+				t.Errorf("guess %d: %d, want %d", i, got, want)
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"time"
 
@@ -53,13 +54,9 @@ const (
 
 // score takes a student's verdicts. What is wrong is said in a line: labs shows it to her.
 func (s *show) score(w http.ResponseWriter, r *http.Request) {
-	from := machine(r)
+	from := s.machine(machine(r))
 	refuse := func(status int, why protocol.Message, args ...any) {
 		http.Error(w, why.In(s.Lang, args...), status)
-	}
-	if !s.gate.mayTry(from) {
-		refuse(http.StatusTooManyRequests, tooManyCodes)
-		return
 	}
 	var p posting
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
@@ -68,27 +65,29 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, badPosting)
 		return
 	}
-	if subtle.ConstantTimeCompare([]byte(p.Code), []byte(s.Code)) != 1 {
-		s.gate.failed(from)
+	switch s.gate.try(from, subtle.ConstantTimeCompare([]byte(p.Code), []byte(s.Code)) == 1) {
+	case wait:
+		refuse(http.StatusTooManyRequests, tooManyCodes)
+		return
+	case wrong:
 		refuse(http.StatusForbidden, classroom.WrongCode)
 		return
 	}
-	s.gate.succeeded(from)
 	if !classroom.GoodName(p.Name) {
 		refuse(http.StatusBadRequest, classroom.BadName, classroom.LongestName)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.students) >= mostStudents {
-		refuse(http.StatusServiceUnavailable, badPosting)
+	if s.students[p.Name] == nil && s.names(from) >= s.Names {
+		refuse(http.StatusConflict, classroom.TooManyNames, from, s.Names)
 		return
 	}
 	st := s.student(p.Name)
 	if !st.from.IsValid() {
 		st.from = from
 	}
-	if st.from != from && !(from.IsLoopback() && st.from.IsLoopback()) { // a name is its first machine's
+	if st.from != from { // a name is its first machine's
 		refuse(http.StatusConflict, classroom.NameTaken, p.Name, st.from)
 		return
 	}
@@ -99,6 +98,16 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 	score := st.judged(p)
 	s.add(Line{Event: classroom.Event{Time: time.Now(), Kind: Scored, Student: p.Name, Program: p.Lab}, Score: &score})
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// names counts the students of a machine. It is called with the lock held.
+func (s *show) names(from netip.Addr) (n int) {
+	for _, st := range s.students {
+		if st.from == from {
+			n++
+		}
+	}
+	return n
 }
 
 // judged takes verdicts, in the place of earlier ones of the same scenarios.

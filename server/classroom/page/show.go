@@ -27,11 +27,14 @@ type show struct {
 	number   int            // of the last line
 	now      Machine        // as it was looked at last
 	thawed   time.Time      // when the server was last told to go on
+	freezing time.Time      // when it was last told to stop
+	news     map[int]bool   // the lines, by number, that browsers have not been sent
 }
 
 // A student as the page shows her.
 type student struct {
 	Name        string                     `json:"name"`
+	Joined      bool                       `json:"joined"` // she has said HELLO, and not only posted scores
 	Connections int                        `json:"connections"`
 	Processes   int                        `json:"processes"` // that live
 	Requests    int                        `json:"requests"`
@@ -39,6 +42,7 @@ type student struct {
 	Scores      map[string]Score           `json:"scores,omitempty"` // by lab
 	from        netip.Addr                 // the machine that she is on, or was last
 	passed      map[string]map[string]bool // by lab and scenario
+	turn        int                        // of the last word on her connections
 }
 
 // A Line is one thing that happened, as the browsers get it. Its text is theirs to make, in their language.
@@ -66,6 +70,8 @@ func (s *show) open() {
 	s.owners = make(map[int]string)
 	s.programs = make(map[int]string)
 	s.exits = make(map[int]bool)
+	s.news = make(map[int]bool)
+	s.now = Machine{States: make(map[string]int), TCP: make(map[string]int)}
 	s.hub.browsers = make(map[*browser]bool)
 }
 
@@ -74,16 +80,8 @@ func (s *show) happened(e classroom.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Kind {
-	case classroom.Joined:
-		st := s.student(e.Student)
-		st.Connections++
-		if from, err := netip.ParseAddrPort(e.Peer); err == nil {
-			st.from = from.Addr()
-		}
-	case classroom.Left:
-		if st := s.student(e.Student); st.Connections > 0 {
-			st.Connections--
-		}
+	case classroom.Joined, classroom.Left:
+		s.seat(e.Seats)
 	case classroom.Requested:
 		s.student(e.Student).Requests++
 	case classroom.Answered:
@@ -96,23 +94,64 @@ func (s *show) happened(e classroom.Event) {
 	case classroom.Reaped:
 		e.Student, e.Program = s.owners[e.PID], cmp.Or(e.Program, s.programs[e.PID])
 		if !s.exits[e.PID] { // too fast to be seen as a zombie
-			s.tell(classroom.Event{Time: e.Time, Kind: Ended, PID: e.PID, Student: e.Student, Program: e.Program})
+			s.ended(e.PID, e.Time, e.Student, e.Program)
 		}
-		delete(s.owners, e.PID)
-		delete(s.programs, e.PID)
-		delete(s.exits, e.PID)
+		s.forget(e.PID)
 	case classroom.Seated: // events were lost: this is how it is now
 		for _, st := range s.students {
 			st.Connections = 0
 		}
-		for _, seat := range e.Seats {
-			st := s.student(seat.Student)
-			st.Connections = seat.Connections
-			st.from, _ = netip.ParseAddr(seat.Peer)
+		s.seat(e.Seats)
+		for pid := range s.programs {
+			if !s.now.children[pid] {
+				s.forget(pid)
+			}
 		}
 		return
 	}
 	s.tell(e)
+}
+
+// ended tells of a child's end, which is noticed late: it stands before the SIGCHLD that it was the cause of. It is
+// called with the lock held.
+func (s *show) ended(pid int, seen time.Time, student, program string) {
+	for _, line := range s.story[max(0, len(s.story)-fewLines):] {
+		if line.Kind == classroom.Signalled && seen.Sub(line.Time) < together {
+			seen = line.Time.Add(-time.Millisecond)
+			break
+		}
+	}
+	s.tell(classroom.Event{Time: seen, Kind: Ended, PID: pid, Student: student, Program: program})
+}
+
+// seat notes who is connected from where. It is called with the lock held.
+func (s *show) seat(seats []classroom.Seat) {
+	for _, seat := range seats {
+		st := s.student(seat.Student)
+		if seat.Turn < st.turn {
+			continue // it was overtaken
+		}
+		from, _ := netip.ParseAddr(seat.Peer)
+		if from = s.machine(from); st.from != from { // the name is hers; somebody else may have posted scores under it
+			st.from, st.Scores, st.passed = from, make(map[string]Score), make(map[string]map[string]bool)
+		}
+		st.Connections, st.turn, st.Joined = seat.Connections, seat.Turn, true
+	}
+}
+
+// forget is called with the lock held, of a child that is no more.
+func (s *show) forget(pid int) {
+	delete(s.owners, pid)
+	delete(s.programs, pid)
+	delete(s.exits, pid)
+}
+
+// machine is an address by which the students of one machine are known: this machine's have two.
+func (s *show) machine(from netip.Addr) netip.Addr {
+	if from = from.Unmap(); from.IsLoopback() || from.String() == s.Host {
+		return netip.IPv4Unspecified()
+	}
+	return from
 }
 
 // student is called with the lock held.
@@ -136,13 +175,13 @@ const (
 // with the lock held.
 func (s *show) tell(e classroom.Event) {
 	switch e.Kind {
-	case classroom.Forked, classroom.Executed, Ended, classroom.Signalled, classroom.Reaped, classroom.Accepted:
+	case classroom.Forked, classroom.Executed, Ended, classroom.Signalled, classroom.Reaped, classroom.Accepted, classroom.Answered:
 		for i := len(s.story) - 1; i >= max(0, len(s.story)-fewLines); i-- {
 			line := &s.story[i]
 			if line.Kind == e.Kind && line.Student == e.Student && line.Program == e.Program && e.Time.Sub(line.Time) < together {
 				line.Count = max(line.Count, 1) + 1
-				line.Time = e.Time
-				s.hub.send(message{"line", *line}, everybody)
+				line.Time, line.Reply = e.Time, e.Reply
+				s.news[line.Number] = true
 				return
 			}
 		}
@@ -157,7 +196,24 @@ func (s *show) add(line Line) {
 	if s.story = append(s.story, line); len(s.story) > mostLines {
 		s.story = slices.Delete(s.story, 0, len(s.story)-mostLines)
 	}
-	s.hub.send(message{"line", line}, everybody)
+	s.news[s.number] = true
+}
+
+// flush sends browsers what has happened since the last time: one message, however much that is.
+func (s *show) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.news) == 0 {
+		return
+	}
+	var lines []Line
+	for _, line := range s.story {
+		if s.news[line.Number] {
+			lines = append(lines, line)
+		}
+	}
+	clear(s.news)
+	s.hub.send(message{"lines", lines}, everybody)
 }
 
 // A View is the whole page, but for the story.

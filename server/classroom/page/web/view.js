@@ -6,8 +6,8 @@ import { texts } from "./texts.js";
 let t = texts.en;
 
 export function speak(lang) {
-  t = texts[lang] ?? texts.en;
-  document.documentElement.lang = lang;
+  document.documentElement.lang = texts[lang] ? lang : "en";
+  t = texts[document.documentElement.lang];
 }
 
 const $ = (selector) => document.querySelector(selector);
@@ -42,10 +42,11 @@ export function showHello(hello) {
   $("#join").replaceChildren(element("code", "", t.join()), element("span", "", t.joinAt(hello.host, hello.port)));
   $("#code").hidden = !hello.code;
   $("#code").replaceChildren(element("small", "", t.code), hello.code ?? "");
-  $("#qr").alt = t.qr(`http://${hello.host}:${hello.page}/`);
+  $("#qr").alt = t.qr(`http://${hello.shown}:${hello.page}/`);
   $("#qr").title = $("#qr").alt;
   $("#story h2").textContent = t.story;
   $("#table h2").textContent = t.table;
+  $("#table meter").setAttribute("aria-label", t.table);
   $("#sockets h2").textContent = t.sockets;
 }
 
@@ -55,13 +56,13 @@ export function showView(view, hello) {
   showStudents(view.students ?? []);
   showProcesses(view, hello, frozen);
   showTable(view.table);
-  showThreads(view.threads ?? []);
+  showThreads(view.threads ?? [], view.allThreads);
   showSockets(view);
 }
 
 function showStudents(students) {
   const here = students.filter((s) => s.connections > 0);
-  $("#students h2").textContent = t.students(here.length, students.length);
+  $("#students h2").textContent = t.students(here.length, students.filter((s) => s.joined).length);
   students.sort((a, b) => (b.connections > 0) - (a.connections > 0) || a.name.localeCompare(b.name));
   $("#students ul").replaceChildren(...students.map((s) => {
     const row = element("li", s.connections ? "" : "gone", element("span", "name", s.name));
@@ -69,7 +70,7 @@ function showStudents(students) {
     for (const [lab, score] of Object.entries(s.scores ?? {}).sort()) {
       row.append(element("span", score.passed === score.of ? "score whole" : "score", `${lab.slice(0, 2)}: ${score.passed}/${score.of}`));
     }
-    if (!s.connections) row.title = t.gone;
+    if (s.joined && !s.connections) row.append(element("span", "count", t.gone));
     return row;
   }));
   crowd($("#students ul"), students.length, 11, 22);
@@ -108,8 +109,8 @@ function showTable(table) {
     : t.bytes(grouped(table.bytes), grouped(table.limit), grouped(table.rows));
 }
 
-function showThreads(threads) {
-  $("#threads h2").textContent = t.threads(threads.length);
+function showThreads(threads, all) {
+  $("#threads h2").textContent = t.threads(all);
   crowd($("#threads p"), threads.length, 48, 70);
   $("#threads p").replaceChildren(...threads.map((letter) => state(letter)));
 }
@@ -146,15 +147,18 @@ export function forgetStory() {
 }
 
 /** showDoor makes the instructor's buttons. */
-export function showDoor(order) {
+export function showDoor(projector, order) {
+  $("#door").hidden = !projector;
   $("#door").replaceChildren(...Object.keys(t.orders).map((what) => {
     const button = element("button", what, t.orders[what]);
     button.type = "button";
     button.title = t.orderHelp[what];
-    button.addEventListener("click", () => order(what));
+    button.addEventListener("click", () => {
+      button.disabled = true; // until the next look
+      order(what);
+    });
     return button;
   }));
-  $("#door").hidden = false;
 }
 
 /** doorFor enables the buttons that mean something now: a server that is frozen does nothing but go on. */
@@ -166,9 +170,11 @@ export function doorFor(view) {
   }
 }
 
-export function showLost(text) {
-  $("#lost").hidden = !text;
-  $("#lost").textContent = text;
-}
+const show = (place, text) => {
+  $(place).hidden = !text;
+  $(place).textContent = text;
+};
+export const showLost = (text) => show("#lost", text);
+export const showRefused = (text) => show("#refused", text);
 
 export const said = () => t;
