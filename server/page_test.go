@@ -174,7 +174,7 @@ func TestPage(t *testing.T) {
 	p.await("no frozen server", `!document.body.classList.contains("frozen")`)
 
 	p.click("#door .ten")
-	const waiters = `[...document.querySelectorAll("#processes li.isS .program")].filter((e) => e.innerText === "posixlab-waiter").length`
+	const waiters = `[...document.querySelectorAll("#processes li.isS .program")].filter((e) => e.innerText === "waiter").length`
 	p.await("ten children that wait", waiters+" === 10")
 	p.click("#door .freeze")
 	p.await("the server's state", says("#processes li.server", "frozen"))

@@ -91,7 +91,8 @@ type Class struct {
 	before map[process]bool    // the children that the server had before the class
 	reaper chan os.Signal      // a SIGCHLD: see endOrphans
 
-	instructor *student // whose processes those of her orders are
+	herds      []process // that she has ordered
+	instructor *student  // whose processes those of her orders are
 
 	looking sync.Mutex // held by who looks around: see processes
 
@@ -152,6 +153,7 @@ func (c *Class) Allowed() []string { return slices.Sorted(maps.Keys(c.allow)) }
 
 // Close ends what is left of the class's processes, and the log.
 func (c *Class) Close() (Summary, error) {
+	c.disperse()
 	left := c.endAll()
 	c.noMoreOrphans()
 	c.mu.Lock()

@@ -2,7 +2,10 @@ package classroom
 
 import (
 	"os"
+	"os/signal"
+	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +44,7 @@ func (c *Class) Obey(order Order, verbs Verbs) error {
 	case Fill:
 		return c.demonstrate(verbs, Herd, "3000")
 	case Empty:
+		c.disperse()
 		return c.endAll()
 	}
 	return nil
@@ -49,10 +53,35 @@ func (c *Class) Obey(order Order, verbs Verbs) error {
 // demonstrate starts a child that is the instructor's.
 func (c *Class) demonstrate(verbs Verbs, argv ...string) error {
 	pid, _, err := verbs.Start(Instructor, argv)
-	if err == nil {
-		c.started(pid, c.instructor)
+	if err != nil {
+		return err
 	}
-	return err
+	c.started(pid, c.instructor)
+	if st, err := readStat(pid); err == nil && argv[0] == Herd {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.herds = append(c.herds, process{pid, st.began})
+	}
+	return nil
+}
+
+// disperse has the herds end in order, for five seconds at most.
+func (c *Class) disperse() {
+	c.mu.Lock()
+	herds := c.herds
+	c.herds = nil
+	c.mu.Unlock()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for _, herd := range herds {
+		herd.signal(unix.SIGTERM)
+	}
+	for tooLong := time.Now().Add(5 * time.Second); len(herds) > 0 && time.Now().Before(tooLong); <-look.C {
+		herds = slices.DeleteFunc(herds, func(herd process) bool {
+			st, err := readStat(herd.pid)
+			return err != nil || st.began != herd.began || st.dead
+		})
+	}
 }
 
 // Waiter is the name of a program that is the server's own: it waits for a byte on its standard input, or the end
@@ -61,7 +90,7 @@ const Waiter = "posixlab-waiter"
 
 // BeWaiter waits, and never returns.
 func BeWaiter() {
-	called(Waiter)
+	called("waiter")
 	for {
 		if _, err := unix.Read(unix.Stdin, make([]byte, 1)); err != unix.EINTR {
 			os.Exit(0)
@@ -93,15 +122,20 @@ func (c *Class) herd() confinement {
 // that was the students' would leave them none. Nobody is assigned this id (systemd.io/UIDS-GIDS).
 const herdUser = 60798
 
-// BeHerd makes n children that end at once, and collects none. It never returns.
+// BeHerd makes n children that end at once, and collects them on SIGTERM. It never returns.
 func BeHerd(n int) {
-	called(Herd)
+	called("herd")
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, unix.SIGTERM)
 	for range n {
 		if _, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{}); err != nil {
 			break // a limit: as many as there are
 		}
 	}
-	for {
-		unix.Pause()
+	<-end
+	for { // or they would be the server's to collect, and to tell of
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && err != unix.EINTR {
+			os.Exit(0)
+		}
 	}
 }

@@ -18,11 +18,14 @@ type process struct {
 	began uint64 // since the machine was started, in clock ticks: starttime of proc_pid_stat(5)
 }
 
-// kill ends it by force, and nobody who has its pid by now: a descriptor stays that of the process which it was
+// kill ends it by force.
+func (p process) kill() error { return p.signal(unix.SIGKILL) }
+
+// signal signals it, and nobody who has its pid by now: a descriptor stays that of the process which it was
 // opened for (pidfd_open(2)); so what the pid shows afterwards is what gets the signal, or it has gone.
 //
 // POSIX has nothing like it: kill(pid, SIGKILL) may reach another process than the one that was looked at.
-func (p process) kill() error {
+func (p process) signal(sig unix.Signal) error {
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err != nil {
 		return err
@@ -31,7 +34,7 @@ func (p process) kill() error {
 	if st, err := readStat(p.pid); err != nil || st.began != p.began {
 		return unix.ESRCH
 	}
-	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	return unix.PidfdSendSignal(fd, sig, nil, 0)
 }
 
 // A root is a process that START made, from which those of its student descend.

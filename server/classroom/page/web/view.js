@@ -128,7 +128,7 @@ function showSockets(view) {
     looking at /proc, still stands where it belongs. */
 export function showLine(line, lang) {
   const how = line.how?.[lang] ?? "";
-  const text = (t.events[line.kind] ?? ((e) => e.kind))({ ...line, student: name(line.student ?? "") }, how);
+  const text = (t.events[line.kind] ?? ((e) => e.kind))({ ...line, student: name(line.student ?? ""), program: line.program?.replace(/^posixlab-/, "") }, how);
   const row = element("li", line.kind, element("time", "", new Date(line.time).toLocaleTimeString("en-GB")),
     element("span", "", text));
   if (t.outcomes[line.outcome]) row.append(element("em", line.outcome, t.outcomes[line.outcome]));
