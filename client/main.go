@@ -30,9 +30,9 @@ func main() {
 	}
 	fd, peer, err := dial(opt.host, opt.port)
 	if err == nil && opt.name != "" {
-		err = send(fd, "HELLO "+opt.name+" "+opt.code+"\n")
+		err = sayHello(fd, opt.name, opt.code, out)
 	}
-	if err == nil {
+	if err == nil && !out.failed {
 		if opt.interactive {
 			err = interactive(fd, peer, opt.lang, out)
 		} else {

@@ -151,3 +151,25 @@ func TestSplitAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestNotJoined: whoever is not let into a class asks it for nothing more, however the answer comes.
+func TestNotJoined(t *testing.T) {
+	for _, reply := range []string{"Error: no\n", "Error: no"} {
+		asked := make(chan string, 1)
+		server := serve(t, func(conn *net.TCPConn) {
+			lines := bufio.NewReader(conn)
+			hello, _ := lines.ReadString('\n')
+			io.WriteString(conn, reply[:3])
+			io.WriteString(conn, reply[3:])
+			if !strings.HasSuffix(reply, "\n") {
+				conn.CloseWrite()
+			}
+			rest, _ := io.ReadAll(lines)
+			asked <- hello + string(rest)
+		})
+		got := run(t, "", "-name", "ana maría", "-code", "WRONG", "-c", "LIST", server)
+		if said := <-asked; said != "HELLO ana maría WRONG\n" || got.Status != 1 || got.Stdout != reply {
+			t.Errorf("%q: asked %q, status %d, stdout %q", reply, said, got.Status, got.Stdout)
+		}
+	}
+}
