@@ -87,12 +87,26 @@ func (s *server) openClass() {
 	s.log.say(logListen, classRuns, strings.Join(class.Allowed(), " "), as)
 	s.openPage()
 	if opt.Lasting > 0 {
-		time.AfterFunc(opt.Lasting, func() { unix.Kill(os.Getpid(), unix.SIGTERM) }) // as if the instructor had ended it
+		time.AfterFunc(opt.Lasting, func() {
+			s.log.say(logEnd, timeIsUp, opt.Lasting)
+			unix.Kill(os.Getpid(), unix.SIGTERM) // as if the instructor had ended it
+		})
+	}
+}
+
+// dismiss tells whoever is connected that the class is over, unless her machine takes nothing any more.
+func (s *server) dismiss() {
+	bye := []byte(protocol.ErrorReply(s.lang, protocol.Refuse(classIsOver)))
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	for c := range s.clients.joined {
+		unix.Sendto(c.conn, bye, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, nil)
 	}
 }
 
 // closeClass ends what is left of the class's processes, orphans too, and tells what there was.
 func (s *server) closeClass() {
+	s.dismiss()
 	s.children.mu.Lock()
 	s.children.ending = true // no more are started
 	s.children.mu.Unlock()

@@ -100,10 +100,25 @@ func TestClassWithoutDescriptors(t *testing.T) {
 	s.await("room for a process", func() bool { return strings.HasPrefix(joined[1].ask("START sleep 1000"), "OK: ") })
 }
 
+// TestClassOver has the end of a class told to those who are in it.
+func TestClassOver(t *testing.T) {
+	s, _ := startClass(t)
+	c := s.join("ana")
+	unix.Kill(s.pid, unix.SIGINT)
+	if bye := c.line(); bye != "Error: the class is over" {
+		t.Errorf("at its end: %q", bye)
+	}
+	c.eof()
+	s.await("the end of the class", s.hasEnded)
+}
+
 // TestClassEnds has a class end by itself, when its time is up.
 func TestClassEnds(t *testing.T) {
 	s, _ := startClass(t, "-for", "100ms")
 	s.await("the end of the class", s.hasEnded)
+	if !strings.Contains(s.log(), "  end      the class has lasted 100ms, as -for says\n") {
+		t.Error("the log does not tell why it ended")
+	}
 	if s.status != 0 {
 		t.Errorf("status %#x", uint32(s.status))
 	}

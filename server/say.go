@@ -7,7 +7,7 @@ import "posixlab/server/protocol"
 var usage = protocol.Message{
 	EN: `usage: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
        server -class CODE [-allow LIST] [-user NAME] [-names N] [-own] [-all]
-              [-for TIME] [-audit FILE] [-title TITLE] [-quiet]
+              [-for DURATION] [-audit FILE] [-title TITLE] [-quiet] [-page ADDR]
 
   -port N         the TCP port, 5002 unless given; 0 lets the kernel choose
   -lang en|es     the language of replies and log; else that of the environment
@@ -36,7 +36,7 @@ a class on a LAN:
 `,
 	ES: `uso: server [-port N] [-lang en|es] [-max-clients N] [-open] [-version]
      server -class CÓDIGO [-allow LISTA] [-user NOMBRE] [-names N] [-own]
-            [-all] [-for TIEMPO] [-audit ARCHIVO] [-title TÍTULO] [-quiet]
+            [-all] [-for DURACIÓN] [-audit ARCHIVO] [-title TÍTULO] [-quiet]
             [-page DIRECCIÓN]
 
   -port N         el puerto TCP, 5002 si no se indica; con 0 lo elige el kernel
@@ -181,6 +181,12 @@ var (
 	classEnds = protocol.Message{
 		EN: "students: %d; connections: %d; requests: %d; started: %d; stopped: %d; refused: %d; wrong codes: %d",
 		ES: "estudiantes: %d; conexiones: %d; peticiones: %d; iniciados: %d; detenidos: %d; rechazadas: %d; códigos incorrectos: %d"}
+	classIsOver = protocol.Message{
+		EN: "the class is over",
+		ES: "terminó la clase"}
+	timeIsUp = protocol.Message{
+		EN: "the class has lasted %v, as -for says",
+		ES: "la clase duró %v, como dice -for"}
 	sameUser = protocol.Message{
 		EN: "the server's own user, since it is not root",
 		ES: "el usuario del propio servidor, que no es root"}

@@ -2,6 +2,7 @@ package classroom
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type entry struct {
 // the machine, the file is synchronised (fsync(2)) once a second while there is something new.
 type audit struct {
 	mu    sync.Mutex
+	torn  bool // the last line of the file has no end: a machine crashed, or its disk was full
 	fd    int
 	dirty bool
 	stop  chan struct{}
@@ -43,9 +45,25 @@ func openAudit(path string) (*audit, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("open", err)
 	}
-	a := &audit{fd: fd, stop: make(chan struct{})}
+	a := &audit{fd: fd, torn: endsTorn(fd), stop: make(chan struct{})}
 	a.done.Go(a.syncing)
 	return a, nil
+}
+
+// endsTorn reports whether the last line of a file has no end. There may be nothing to read, as in a FIFO.
+func endsTorn(fd int) bool {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Size == 0 {
+		return false
+	}
+	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var last [1]byte
+	_, err = file.ReadAt(last[:], st.Size-1)
+	return err == nil && last[0] != '\n'
 }
 
 // write appends an entry.
@@ -57,6 +75,9 @@ func (a *audit) write(e entry) error {
 	line = append(line, '\n')
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.torn { // the entry is going to have a line of its own all the same
+		line = append([]byte{'\n'}, line...)
+	}
 	a.dirty = true
 	// START write OMIT
 	n, err := unix.Write(a.fd, line)
@@ -67,6 +88,9 @@ func (a *audit) write(e entry) error {
 		err = unix.ENOSPC // the disk is full, and the entry is not whole
 	}
 	// END write OMIT
+	if n > 0 {
+		a.torn = line[n-1] != '\n'
+	}
 	return err
 }
 

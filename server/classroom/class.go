@@ -12,7 +12,9 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +89,7 @@ type Class struct {
 	now    func() time.Time
 	pause  func(time.Duration) // lets a guest who guesses wait
 	server int                 // the pid of the server, from which all processes of the class descend
+	code   *regexp.Regexp      // where the code stands in a text
 	forked func(pid int) bool  // whether the server made a process itself, by fork
 	before map[process]bool    // the children that the server had before the class
 	reaper chan os.Signal      // a SIGCHLD: see endOrphans
@@ -124,6 +127,7 @@ type Summary struct {
 // Open begins a class on a server, which tells what it forked. An error says what the instructor can do about it.
 func Open(opt Options, forked func(pid int) bool) (*Class, error) {
 	c := &Class{opt: opt, now: time.Now, pause: time.Sleep, server: os.Getpid(), forked: forked,
+		code:   regexp.MustCompile("(?i)" + regexp.QuoteMeta(opt.Code)),
 		before: make(map[process]bool), next: new(look), students: make(map[string]*student),
 		silent: make(map[netip.Addr]int), wrong: make(map[netip.Addr]int),
 		strangers: make(map[netip.Addr]*stranger), instructor: &student{name: Instructor},
@@ -166,9 +170,11 @@ func (c *Class) Close() (Summary, error) {
 	return c.count, errors.Join(left, c.log.close())
 }
 
-// rightCode compares in a time that does not depend on how much of a guess is right.
-func (c *Class) rightCode(guess string) bool {
-	return subtle.ConstantTimeCompare([]byte(guess), []byte(c.opt.Code)) == 1
+// SameCode compares in a time that does not depend on how much of a guess is right. Small letters are as good
+// as capitals.
+func SameCode(guess, code string) bool {
+	guess, code = strings.ToUpper(guess), strings.ToUpper(code)
+	return subtle.ConstantTimeCompare([]byte(guess), []byte(code)) == 1
 }
 
 // tell tells of something that has just happened. The lock is not held: whoever is told may ask for the seats.

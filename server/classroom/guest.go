@@ -187,7 +187,7 @@ func (g *Guest) hello(words []string) (reply string, exit bool, err error) {
 		return "", false, refuse(helloTwice, g.student.name)
 	}
 	// START wrong OMIT
-	if !c.rightCode(code) {
+	if !SameCode(code, c.opt.Code) {
 		c.mu.Lock()
 		c.count.WrongCodes++
 		c.wrong[g.peer.Addr()]++
@@ -252,7 +252,7 @@ func (g *Guest) printable(line string) string {
 }
 
 // withoutCode is a text without the class's code, which may stand anywhere in what a student mistypes.
-func (c *Class) withoutCode(text string) string { return strings.ReplaceAll(text, c.opt.Code, "…") }
+func (c *Class) withoutCode(text string) string { return c.code.ReplaceAllString(text, "…") }
 
 // short is a text as far as the log keeps it.
 func short(text string) string {

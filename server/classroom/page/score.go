@@ -1,7 +1,6 @@
 package page
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -65,7 +64,7 @@ func (s *show) score(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, badPosting)
 		return
 	}
-	switch s.gate.try(from, subtle.ConstantTimeCompare([]byte(p.Code), []byte(s.Code)) == 1) {
+	switch s.gate.try(from, classroom.SameCode(p.Code, s.Code)) {
 	case wait:
 		refuse(http.StatusTooManyRequests, tooManyCodes)
 		return
