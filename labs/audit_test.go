@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"posixlab/labs/internal/grade"
 )
@@ -32,7 +35,7 @@ func TestAudit(t *testing.T) {
 	}
 	said := run.read.String()
 	for _, want := range []string{"refused  LIST  Error: say HELLO", "ok       START sleep 9", "the server was killed", "(nobody: before HELLO)",
-		"requests: 2, refused: 0", "the last line is not whole", `\x1b[2J77`} {
+		"requests: 2, refused: 0", "lines that are not whole: 1", `\x1b[2J77`} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in\n%s", want, said)
 		}
@@ -50,6 +53,22 @@ func TestAudit(t *testing.T) {
 	if status := run.wait(); status != grade.ExitPass || !strings.Contains(run.read.String(), "counted but not written, so as not to fill the log: 97\n") ||
 		!strings.Contains(run.read.String(), "unread     she did not read") {
 		t.Errorf("status %d\n%s", status, run.read.String())
+	}
+	// A term in one file: of its first class the machine crashed.
+	write(auditLog + `{"time":"2026-03-02T10:00:05Z","ev
+{"time":"2026-03-09T10:00:00Z","event":"begin"}
+{"time":"2026-03-09T10:00:01Z","event":"request","peer":"10.0.0.1:1","student":"ana","request":"HELLO ana","outcome":"ok"}
+{"time":"2026-03-09T10:00:02Z","event":"end"}
+`)
+	run = startLabs(t, "audit", "-lang", "en", path)
+	sums := regexp.MustCompile(`(?m)^  .*requests: .*$`)
+	want := []string{"  (nobody: before HELLO)           requests: 1, refused: 1", "  ana                              requests: 2, refused: 0",
+		"  ana                              requests: 1, refused: 0"}
+	if status := run.wait(); status != grade.ExitPass || !strings.Contains(run.read.String(), "not whole: 1;") {
+		t.Errorf("status %d\n%s", status, run.read.String())
+	}
+	if diff := cmp.Diff(want, sums.FindAllString(run.read.String(), -1)); diff != "" {
+		t.Errorf("each class by itself (-want +got):\n%s\n%s", diff, run.read.String())
 	}
 	write("what\n" + auditLog)
 	run = startLabs(t, "audit", "-lang", "en", path)

@@ -25,22 +25,36 @@ type Entry struct {
 	Unwritten int // requests of strangers, before this one, that have no entry
 }
 
-// Read reads a log to its end. A last line that is not whole is left out, and told; any other that is no
-// entry is an error.
-func Read(r io.Reader) (entries []Entry, torn bool, err error) {
+// Read reads a log to its end. Lines that are not whole, as those of a machine that crashed, are left out, and
+// counted; any other that is no entry is an error.
+func Read(r io.Reader) (entries []Entry, torn int, err error) {
 	lines := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := lines.ReadString('\n')
 		if errors.Is(err, io.EOF) {
-			return entries, strings.TrimSpace(line) != "", nil
+			if line != "" {
+				torn++
+			}
+			return entries, torn, nil
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
 		var e Entry
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			return nil, false, fmt.Errorf("line %d is no entry of a log: %w", n, err)
+		err = json.Unmarshal([]byte(line), &e)
+		switch {
+		case err == nil:
+			entries = append(entries, e)
+		case isCut(strings.TrimSuffix(line, "\n")):
+			torn++
+		default:
+			return nil, 0, fmt.Errorf("line %d is no entry of a log: %w", n, err)
 		}
-		entries = append(entries, e)
 	}
+}
+
+// isCut reports whether a line is the beginning of an entry.
+func isCut(line string) bool {
+	err := json.NewDecoder(strings.NewReader(line)).Decode(new(Entry))
+	return errors.Is(err, io.ErrUnexpectedEOF)
 }
