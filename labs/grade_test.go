@@ -270,6 +270,71 @@ func freeUsers(t *testing.T) map[int]bool {
 	return free
 }
 
+// withoutBwrap starts a program where bubblewrap does not work and the compiler's cache is closed to other
+// users, as root's home folder often is.
+const withoutBwrap = `set -e
+mount --bind /dev/null "$BWRAP"
+mkdir -p "$CLOSED/cache"
+chmod 700 "$CLOSED"
+mount --bind "$CACHE" "$CLOSED/cache"
+GOCACHE=$CLOSED/cache exec "$@"
+`
+
+// TestOtherUser grades where nothing but another user keeps submissions apart: one that the grader builds, and
+// one that builds itself.
+func TestOtherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	needs(t, "unshare")
+	submissions := sample(t)
+	bwrap, err := exec.LookPath("bwrap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	class := filepath.Join(t.TempDir(), "class")
+	for _, name := range []string{"ana", "diego"} {
+		if err := os.CopyFS(filepath.Join(class, name), os.DirFS(filepath.Join(submissions, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What the grader makes in TMPDIR is for that user to read, and the submissions are not.
+	if err := errors.Join(os.Chmod(filepath.Dir(t.TempDir()), 0o711), os.Chmod(class, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	env := []string{"BWRAP=" + bwrap, "CACHE=" + strings.TrimSpace(string(cache)), "CLOSED=" + filepath.Join(t.TempDir(), "closed")}
+	run := startIn(t, "unshare", env, "-m", "sh", "-c", withoutBwrap, "sh",
+		self(t), "grade", "-lang", "en", "-out", out, "-labs", "before-after", class)
+	if status := run.wait(); status != grade.ExitPass {
+		t.Fatalf("status %d\n%s\n%s", status, run.stderr.String(), run.read.String())
+	}
+	run.mustBeGone(t)
+	got, err := gradebook.Read(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(got.Isolation, "another user") {
+		t.Errorf("isolation: %s", got.Isolation)
+	}
+	verdicts := make(map[string]grade.Verdict)
+	for _, s := range got.Submissions {
+		for _, r := range s.Results {
+			verdicts[s.Name] = r.Verdict
+			if r.Verdict == grade.Infra {
+				t.Error(why(r))
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]grade.Verdict{"ana": grade.Pass, "diego": grade.Fail}, verdicts); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestCaller has an attacker that connects outwards reach nobody, though somebody listens there: an
 // address of the network namespace in which the grader runs.
 func TestCaller(t *testing.T) {
@@ -407,7 +472,7 @@ func TestGradeMisuse(t *testing.T) {
 
 // TestSelfcheck has the machine on which the tests run be found good, and a wrong verdict be told.
 func TestSelfcheck(t *testing.T) {
-	if status := labs([]string{"selfcheck", "-lang", "en", "-count", "2", "restart", "08-zombies/before-after"}); status != grade.ExitPass {
+	if status := labs(t.Context(), []string{"selfcheck", "-lang", "en", "-count", "2", "restart", "08-zombies/before-after"}); status != grade.ExitPass {
 		t.Errorf("status %d", status)
 	}
 	k, a := loadKit(t), &app{lang: show.English}

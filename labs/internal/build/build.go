@@ -14,13 +14,17 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/proc"
 )
 
 // A Builder builds programs of the project at Root into folders of Dir that are named by a hash
@@ -32,6 +36,8 @@ type Builder struct {
 
 	// Run runs the go command; nil: as a process of ours. It returns what was said.
 	Run func(context.Context, Job) (said []byte, err error)
+
+	from *where // nil: what `go env` says
 }
 
 // A Job is one run of the go command.
@@ -51,6 +57,7 @@ func New(root string) (*Builder, error) {
 		if probe, err := os.CreateTemp(dir, "probe"); err == nil {
 			probe.Close()
 			os.Remove(probe.Name())
+			sweep(dir)
 			return &Builder{Root: root, Dir: dir}, nil
 		}
 	}
@@ -59,6 +66,7 @@ func New(root string) (*Builder, error) {
 		return nil, err
 	}
 	dir = filepath.Join(cache, "posixlab")
+	sweep(dir)
 	return &Builder{Root: root, Dir: dir}, os.MkdirAll(dir, 0o777)
 }
 
@@ -156,15 +164,23 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 		return path, nil
 	}
 	b.tidy()
-	tmp, err := os.MkdirTemp(b.Dir, "building-")
+	tmp, err := os.MkdirTemp(b.Dir, building+"-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
+	lock, err := os.Open(tmp)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil { // as long as we live: see sweep
+		return "", err
+	}
 	ready := filepath.Join(tmp, "ready") // what tmp holds beside it is needed only by the build
 	out := filepath.Join(ready, name)
-	// git refuses a clone of somebody else's
-	args := []string{"build", "-buildvcs=false", "-tags", exerciseTag, "-o", out}
+	// Git refuses a clone of somebody else's; nobody debugs what is built here, and linking it without DWARF is faster.
+	args := []string{"build", "-buildvcs=false", "-ldflags=-w", "-tags", exerciseTag, "-o", out}
 	if b.Race {
 		args = append(args, "-race")
 	}
@@ -198,15 +214,24 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	return path, nil
 }
 
-// Warm has the go command build the server as it does behind a wall, but outside of it: what it
-// needs is then in its cache, which behind the wall it cannot write to.
-func (b *Builder) Warm(ctx context.Context) error {
+// Warm has the go command build the server as it does behind a wall: outside of it, what it needs is then
+// in its cache, which behind the wall it cannot write to; and there, it tells whether it can. It writes to
+// the folder tmp, if it has one; env is for that time only.
+func (b *Builder) Warm(ctx context.Context, tmp string, env ...string) error {
 	job := Job{Argv: []string{"go", "build", "-buildvcs=false", "-tags", exerciseTag, "-o", os.DevNull, "./server"},
-		Dir: b.Root, Env: []string{"CGO_ENABLED=0", "GOFLAGS="}} // as there
+		Dir: b.Root, Env: []string{"CGO_ENABLED=0", "GOFLAGS="}, Tmp: tmp} // as there
+	if tmp != "" {
+		job.Env = append(job.Env, "GOTMPDIR="+tmp)
+	}
 	if err := b.shutIn(&job); err != nil {
 		return err
 	}
-	if said, err := runGo(ctx, job); ctx.Err() != nil {
+	job.Env = append(job.Env, env...)
+	run := runGo
+	if b.Run != nil {
+		run = b.Run
+	}
+	if said, err := run(ctx, job); ctx.Err() != nil {
 		return ctx.Err()
 	} else if err != nil {
 		return &failed{job.Argv[1:], err, string(said)}
@@ -218,16 +243,32 @@ func (b *Builder) Warm(ctx context.Context) error {
 func runGo(ctx context.Context, job Job) (said []byte, err error) {
 	cmd := exec.CommandContext(ctx, job.Argv[0], job.Argv[1:]...)
 	cmd.Dir, cmd.Env = job.Dir, append(os.Environ(), job.Env...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                 // Ctrl-C reaches it through us
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it waits for its own children
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches it through us
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
-	if said, err = cmd.CombinedOutput(); interrupted(cmd.ProcessState) {
+	said, err = cmd.CombinedOutput()
+	if cmd.Process != nil {
+		endGroup(cmd.Process.Pid)
+	}
+	if interrupted(cmd.ProcessState) {
 		select { // it was not yet in its group when Ctrl-C came, which reaches us too, if later
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 	}
 	return said, err
+}
+
+// endGroup ends what is left of a process group (setpgid(2)) whose leader has been waited for: a go command
+// that a signal ends does not wait for its compilers, which would go on writing files.
+func endGroup(pgid int) {
+	for unix.Kill(-pgid, unix.SIGKILL) == nil { // zombies are still of the group: they may be somebody else's to reap
+		all, err := proc.All()
+		if err != nil || !slices.ContainsFunc(all, func(st proc.Stat) bool { return st.Group == pgid && st.State != "Z" }) {
+			return
+		}
+		time.Sleep(time.Millisecond) // until the kernel has ended them
+	}
 }
 
 // interrupted reports whether a process ended by a signal that a terminal sends to all of its foreground
@@ -243,9 +284,13 @@ func interrupted(state *os.ProcessState) bool {
 // shutIn tells a job that sees nothing of ours what to read: the toolchain, its caches, which it cannot
 // write to, and the server's source.
 func (b *Builder) shutIn(job *Job) error {
-	c, err := caches()
-	if err != nil {
-		return err
+	c := b.from
+	if c == nil {
+		own, err := caches()
+		if err != nil {
+			return err
+		}
+		c = &own
 	}
 	job.Argv[0] = filepath.Join(c.GOROOT, "bin", "go")
 	job.Env = append(job.Env, "GOROOT="+c.GOROOT, "GOCACHE="+c.GOCACHE, "GOMODCACHE="+c.GOMODCACHE,
@@ -291,7 +336,7 @@ func (b *Builder) overlay(dir string, replaced map[string][]byte) (string, error
 func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOARCH, b.Race)
-	files := []string{"go.mod", "go.sum"}
+	files := []string{"go.mod", "go.sum"}                          // see sources
 	for _, dir := range []string{pkg, "labs/internal/namespace"} { // which the actor needs
 		err := filepath.WalkDir(filepath.Join(b.Root, dir), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
@@ -320,6 +365,27 @@ func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 		h.Write(data)
 	}
 	return h.Sum(nil), nil
+}
+
+// building begins the name of a folder in which a build is under way.
+const building = "building"
+
+// sweep removes what builders left that were killed: nobody holds a lock on it, and what they had started
+// has ended since.
+func sweep(dir string) {
+	old, _ := filepath.Glob(filepath.Join(dir, building+"-*"))
+	for _, dir := range old {
+		info, err := os.Stat(dir)
+		if err != nil || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		if file, err := os.Open(dir); err == nil {
+			if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+				os.RemoveAll(dir)
+			}
+			file.Close()
+		}
+	}
 }
 
 // program is what make builds among the sources.

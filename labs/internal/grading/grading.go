@@ -70,7 +70,7 @@ func (g *Grading) Run(ctx context.Context) (*gradebook.Class, error) {
 	if err := g.prepare(); err != nil {
 		return nil, err
 	}
-	if err := g.Go.Warm(ctx); err != nil {
+	if err := g.warm(ctx); err != nil {
 		return nil, err
 	}
 	// Verdicts of the last run count before the first new one.
@@ -137,7 +137,7 @@ func (g *Grading) prepare() (err error) {
 			return err
 		}
 		for _, dir := range slices.Compact(dirs) {
-			if box.Wall == sandbox.OtherUser && public(dir) {
+			if box.Wall == sandbox.OtherUser && build.Public(dir) {
 				return fmt.Errorf("%w: `chmod 700 %s` keeps them from it", errUnsafe, dir)
 			}
 		}
@@ -180,6 +180,33 @@ func (g *Grading) prepare() (err error) {
 	return nil
 }
 
+// warm makes sure that exercises can be built behind the wall. Another user may not reach our toolchain
+// and its caches: then they are copied to where she does.
+func (g *Grading) warm(ctx context.Context) error {
+	if err := g.Go.Warm(ctx, ""); err != nil {
+		return err
+	}
+	lane := <-g.lanes
+	defer func() { g.lanes <- lane }()
+	if lane.Wall != sandbox.OtherUser {
+		return nil
+	}
+	builder := submission.Builder{Course: g.Course, Go: g.Go, Box: lane}
+	tmp, lent := filepath.Join(g.work, "warm"), filepath.Join(g.work, "lent")
+	if err := errors.Join(os.Mkdir(tmp, 0o755), os.Mkdir(lent, 0o755)); err != nil {
+		return err
+	}
+	if builder.CanBuild(ctx, tmp) == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var err error
+	if g.Go, err = g.Go.Lend(ctx, lent); err != nil {
+		return err
+	}
+	builder.Go = g.Go
+	return builder.CanBuild(ctx, tmp)
+}
+
 // ours are the other folders of the grader's that are no submission's to see.
 func (g *Grading) ours() []string {
 	dirs := []string{g.Course.Root, g.work}
@@ -192,18 +219,6 @@ func (g *Grading) ours() []string {
 		dirs = append(dirs, home)
 	}
 	return dirs
-}
-
-// public reports whether every user may look into a folder.
-func public(dir string) bool {
-	dir, err := filepath.EvalSymlinks(dir)
-	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
-		var info fs.FileInfo
-		if info, err = os.Stat(dir); err == nil && info.Mode()&0o001 == 0 {
-			return false
-		}
-	}
-	return err == nil
 }
 
 // An entry is a submission while it is judged.

@@ -295,17 +295,7 @@ func isKit(dir string) bool {
 // exercise builds the reference with some of its files replaced. The compiler runs in the sandbox; it
 // runs nothing of the submission.
 func (b *Builder) exercise(ctx context.Context, tmp string, replaced map[string][]byte) (string, error) {
-	toolchain := *b.Go
-	toolchain.Dir = tmp
-	if b.Box.Wall != sandbox.None {
-		toolchain.Run = func(ctx context.Context, job build.Job) ([]byte, error) {
-			box := *b.Box
-			box.Limits, box.Contained = Building, false
-			box.Dir, box.Write, box.Read = job.Dir, []string{job.Tmp}, job.Read
-			defer box.TakeBack(job.Tmp)
-			return box.Run(ctx, job.Argv, append(box.Env(), job.Env...))
-		}
-	}
+	toolchain := b.behind(tmp)
 	path, said, err := toolchain.Replaced(ctx, replaced)
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		// Whose fault it is, the reference tells: nobody loses points for a cache that cannot be read.
@@ -317,6 +307,27 @@ func (b *Builder) exercise(ctx context.Context, tmp string, replaced map[string]
 		return "", b.failed(err, []byte(said))
 	}
 	return path, nil
+}
+
+// behind is the toolchain behind the wall, where it writes to a folder of its own.
+func (b *Builder) behind(tmp string) *build.Builder {
+	toolchain := *b.Go
+	toolchain.Dir = tmp
+	if b.Box.Wall != sandbox.None {
+		toolchain.Run = func(ctx context.Context, job build.Job) ([]byte, error) {
+			box := *b.Box
+			box.Limits, box.Contained = Building, false
+			box.Dir, box.Write, box.Read = job.Dir, []string{job.Tmp}, job.Read
+			defer box.TakeBack(job.Tmp)
+			return box.Run(ctx, job.Argv, append(box.Env(), job.Env...))
+		}
+	}
+	return &toolchain
+}
+
+// CanBuild reports why the reference cannot be built in the sandbox.
+func (b *Builder) CanBuild(ctx context.Context, tmp string) error {
+	return b.behind(tmp).Warm(ctx, tmp)
 }
 
 // Building are the limits of a build.
