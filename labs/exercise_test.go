@@ -146,7 +146,7 @@ func TestExerciseCommand(t *testing.T) {
 	program := filepath.Join(root, theExercise)
 	os.Remove(program)
 	command := func(args ...string) int {
-		return labs(append([]string{"exercise", "-lang", "en", "-root", root}, args...))
+		return labs(t.Context(), append([]string{"exercise", "-lang", "en", "-root", root}, args...))
 	}
 	if status := command("8"); status != grade.ExitPass {
 		t.Fatalf("status %d", status)

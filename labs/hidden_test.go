@@ -72,7 +72,7 @@ func TestHiddenOption(t *testing.T) {
 		{grade.ExitPass, []string{"list", "-hidden", dir}},
 		{grade.ExitInfra, []string{"list", "-hidden", t.TempDir()}},
 	} {
-		if status := labs(c.args); status != c.want {
+		if status := labs(t.Context(), c.args); status != c.want {
 			t.Errorf("labs %q: status %d, want %d", c.args, status, c.want)
 		}
 	}

@@ -46,6 +46,12 @@ func startLabs(t *testing.T, args ...string) *labsRun {
 // startProgram is startLabs with another build of this program.
 func startProgram(t *testing.T, program string, args ...string) *labsRun {
 	t.Helper()
+	return startIn(t, program, nil, args...)
+}
+
+// startIn is startProgram with more in its environment.
+func startIn(t *testing.T, program string, env []string, args ...string) *labsRun {
+	t.Helper()
 	run := &labsRun{tmp: t.TempDir(), tag: rand.Text()}
 	run.results = filepath.Join(t.TempDir(), "results.json")
 	for i, arg := range args {
@@ -53,6 +59,7 @@ func startProgram(t *testing.T, program string, args ...string) *labsRun {
 	}
 	run.cmd = exec.Command(program, args...)
 	run.cmd.Env = append(os.Environ(), "LC_ALL=C", "TMPDIR="+run.tmp, tagVariable+"="+run.tag)
+	run.cmd.Env = append(run.cmd.Env, env...)
 	run.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	run.cmd.Stderr = &run.stderr
 	out, err := run.cmd.StdoutPipe()
@@ -102,12 +109,6 @@ func (run *labsRun) living() (found []proc.Stat) {
 		}
 	}
 	return found
-}
-
-// find waits for a process of the run that is like this.
-func (run *labsRun) find(t *testing.T, like func(proc.Stat) bool) {
-	t.Helper()
-	await(t, "a process of the run", func() bool { return slices.ContainsFunc(run.living(), like) })
 }
 
 func called(name string) func(proc.Stat) bool {
@@ -163,12 +164,19 @@ var signallings = []signalling{
 }
 
 // interruptAt starts a run and sends it the signal when it has come to the moment, which reports
-// whether the run may be over by then. It then looks at what is left.
+// whether the run may be over by then.
 func interruptAt(t *testing.T, s signalling, args []string, moment func(*labsRun) bool) {
 	t.Helper()
 	run := startLabs(t, slices.Clone(args)...)
 	late := moment(run)
 	s.send(run)
+	run.mustHaveEnded(t, s, late)
+}
+
+// mustHaveEnded waits for the end of a run that was told to end, and looks at what is left. Late says that
+// it may have been over by then.
+func (run *labsRun) mustHaveEnded(t *testing.T, s signalling, late bool) {
+	t.Helper()
 	status := run.wait()
 	run.mustBeGone(t)
 	run.mustBeJSON(t)
@@ -221,28 +229,57 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestNohup has a run under nohup(1) outlive its terminal.
+func TestNohup(t *testing.T) {
+	buildKit(t)
+	run := startIn(t, "/bin/sh", nil, "-c", `trap "" HUP; exec "$@"`, "sh", self(t), "run", "-no-bugs", "01-sockets/restart")
+	run.readLines(4)
+	unix.Kill(-run.cmd.Process.Pid, unix.SIGHUP)
+	if status := run.wait(); status != grade.ExitPass {
+		t.Errorf("status %d\n%s\n%s", status, run.read.String(), run.stderr.String())
+	}
+	run.mustBeGone(t)
+}
+
+// holdTool is what the go command runs its tools by (go help build, -toolexec): before the N-th run of TOOL,
+// it says so in $HOLD, and waits for a line.
+const holdTool = `#!/bin/sh
+case $2 in
+-V*) exec "$@" ;; # which version it is
+esac
+if [ "${1##*/}" = "$TOOL" ]; then
+	n=1
+	until mkdir "$HOLD/$n" 2>/dev/null; do n=$((n + 1)); done
+	if [ "$n" = "$N" ]; then
+		: >"$HOLD/held"
+		read -r line <"$HOLD/go-on"
+	fi
+fi
+exec "$@"
+`
+
 // TestInterruptBuild ends runs while they build, each in a copy of the project in which nothing was
-// built before.
+// built before. The build stands still at the moment, and goes on once the run has been told to end.
 func TestInterruptBuild(t *testing.T) {
 	k := buildKit(t)
-	moments := map[string]func(*testing.T, *labsRun, string){
-		"a folder to build in": func(t *testing.T, run *labsRun, bin string) {
-			await(t, "a folder to build in", func() bool {
-				found, _ := filepath.Glob(filepath.Join(bin, "building-*"))
-				return len(found) > 0
-			})
-		},
-		"go":                                     func(t *testing.T, run *labsRun, _ string) { run.find(t, called("go")) },
-		"compile":                                func(t *testing.T, run *labsRun, _ string) { run.find(t, called("compile")) },
-		"link":                                   func(t *testing.T, run *labsRun, _ string) { run.find(t, called("link")) },
-		"the first bug, while the story is told": func(t *testing.T, run *labsRun, _ string) { run.readLines(8) },
+	tool := filepath.Join(t.TempDir(), "hold")
+	if err := os.WriteFile(tool, []byte(holdTool), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	for name, moment := range moments {
+	moments := []struct {
+		name, tool string
+		n          int // the first program is the actor, the second the server
+	}{
+		{"compile", "compile", 1},
+		{"link", "link", 2},
+		{"the first bug, while the story is told", "link", 3},
+	}
+	for _, moment := range moments {
 		for i, s := range signallings {
-			if testing.Short() && (i > 0 || name != "go") {
+			if testing.Short() && (i > 0 || moment.name != "compile") {
 				continue
 			}
-			t.Run(name+"/"+s.name, func(t *testing.T) {
+			t.Run(moment.name+"/"+s.name, func(t *testing.T) {
 				t.Parallel()
 				root := t.TempDir()
 				copyProject(t, k.course.Root, root)
@@ -250,8 +287,27 @@ func TestInterruptBuild(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				interruptAt(t, s, []string{"run", "-root", root, "01-sockets/lifecycle"},
-					func(run *labsRun) (late bool) { moment(t, run, b.Dir); return false })
+				hold := t.TempDir()
+				path := filepath.Join(hold, "go-on")
+				if err := unix.Mkfifo(path, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				goOn, err := os.OpenFile(path, os.O_RDWR, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer goOn.Close()
+				env := []string{"GOFLAGS=-toolexec=" + tool, "HOLD=" + hold, "TOOL=" + moment.tool, fmt.Sprint("N=", moment.n)}
+				run := startIn(t, self(t), env, "run", "-root", root, "01-sockets/lifecycle")
+				await(t, moment.name, func() bool {
+					_, err := os.Stat(filepath.Join(hold, "held"))
+					return err == nil
+				})
+				s.send(run)
+				if _, err := goOn.WriteString("\n"); err != nil {
+					t.Fatal(err)
+				}
+				run.mustHaveEnded(t, s, false)
 				left, _ := filepath.Glob(filepath.Join(b.Dir, "building-*"))
 				if s.status != -1 && len(left) > 0 {
 					t.Errorf("half a build is left: %v", left)
@@ -280,17 +336,37 @@ func copyProject(t *testing.T, from, to string) {
 	}
 }
 
+// gate is a server that, the first time that it is started, stands still before it is one; to others it lets
+// through.
+const gate = `#!/bin/sh
+if mkdir "${0%/*}/first" 2>/dev/null; then
+	exec "${0%/*}/standing"
+fi
+exec SERVER "$@"
+`
+
 // TestKilledWorker kills a worker, with its server running: that scenario's verdict is infra, and
 // the run goes on to the others.
 func TestKilledWorker(t *testing.T) {
 	k := buildKit(t)
 	for _, args := range [][]string{
-		{"check", "-reference", "-results", "RESULTS", "-jobs", "1", "1"},
-		{"check", "-reference", "-results", "RESULTS", "3"},
+		{"check", "-results", "RESULTS", "-jobs", "1", "-server", "GATE", "1"},
+		{"check", "-results", "RESULTS", "-server", "GATE", "3"},
 	} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			run := startLabs(t, slices.Clone(args)...)
-			killWorker(t, run)
+		t.Run("lab "+args[len(args)-1], func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Chmod(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range map[string]string{"gate": strings.ReplaceAll(gate, "SERVER", k.server), "standing": "#!/bin/sh\nwhile :; do :; done\n"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := slices.Clone(args)
+			args[slices.Index(args, "GATE")] = filepath.Join(dir, "gate")
+			run := startLabs(t, args...)
+			killWorker(t, run, "standing")
 			status := run.wait()
 			run.mustBeGone(t)
 			results := run.mustBeJSON(t)
@@ -311,32 +387,23 @@ func TestKilledWorker(t *testing.T) {
 	}
 }
 
-// killWorker kills a worker of the run whose server lives. So that it cannot end by itself
-// meanwhile, it is stopped first.
-func killWorker(t *testing.T, run *labsRun) {
+// killWorker kills the worker of the run whose server is called so.
+func killWorker(t *testing.T, run *labsRun, server string) {
 	t.Helper()
 	await(t, "a worker with a server", func() bool {
-		for _, st := range run.living() {
-			if st.Parent != run.cmd.Process.Pid || !isWorker(st.PID) {
-				continue
-			}
-			unix.Kill(st.PID, unix.SIGSTOP)
-			await(t, "the worker to stop", func() bool {
-				now, err := proc.ReadStat(st.PID)
-				return err != nil || now.State == "T" || now.State == "Z"
-			})
-			children, err := proc.Children(st.PID)
-			if err == nil && slices.ContainsFunc(children, called("server")) {
+		if st, err := proc.ReadStat(run.cmd.Process.Pid); err != nil || st.State == "Z" {
+			t.Fatalf("the run is over: status %d\n%s\n%s", run.wait(), run.stderr.String(), run.read.String())
+		}
+		workers, err := proc.Children(run.cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, st := range workers {
+			if servers, err := proc.Children(st.PID); err == nil && slices.ContainsFunc(servers, called(server)) {
 				unix.Kill(st.PID, unix.SIGKILL)
 				return true
 			}
-			unix.Kill(st.PID, unix.SIGCONT)
 		}
 		return false
 	})
-}
-
-func isWorker(pid int) bool {
-	argv, err := proc.Argv(pid)
-	return err == nil && len(argv) > 1 && argv[1] == workerArg
 }

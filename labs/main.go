@@ -37,7 +37,20 @@ import (
 	"posixlab/labs/internal/target"
 )
 
-func main() { os.Exit(labs(os.Args[1:])) }
+func main() { program(os.Args[1:]) }
+
+// program ends with the status of one command.
+func program(args []string) {
+	if len(args) > 0 && args[0] == workerArg { // see grade.Worker
+		os.Exit(grade.Worker(args[1:]))
+	}
+	ends := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) { // as nohup(1) would have it
+		ends = append(ends, unix.SIGHUP)
+	}
+	ctx, _ := signal.NotifyContext(context.Background(), ends...) // to the end: one that comes late changes nothing
+	os.Exit(labs(ctx, args))
+}
 
 // A command is a word after labs.
 type command struct {
@@ -59,16 +72,11 @@ var commands = []command{
 }
 
 // labs runs one command and returns the exit status.
-func labs(args []string) int {
-	if len(args) > 0 && args[0] == workerArg { // see grade.Worker
-		return grade.Worker(args[1:])
-	}
+func labs(ctx context.Context, args []string) int {
 	a := &app{lang: show.LangOf(os.Getenv)}
 	if len(args) > 0 {
 		for _, c := range commands {
 			if c.name == args[0] {
-				ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-				defer stop()
 				return c.run(ctx, a, args[1:])
 			}
 		}

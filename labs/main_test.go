@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		case busyArg:
 			os.Exit(busy())
 		}
-		os.Exit(labs(os.Args[1:]))
+		program(os.Args[1:])
 	}
 	status := m.Run()
 	if left := descendants(); len(left) > 0 {

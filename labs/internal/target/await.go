@@ -65,7 +65,7 @@ func (r *Run) AwaitStill(quiet time.Duration, wake <-chan struct{}, cond func() 
 			return false, err
 		case stillFor >= quiet:
 			return lastLook(cond, &Hang{waited, true})
-		case waited > time.Duration(load()*float64(guard)):
+		case waited > guard && waited > time.Duration(load()*float64(guard)):
 			return lastLook(cond, &Hang{waited, false})
 		}
 		return false, nil
