@@ -146,11 +146,13 @@ const tableArg = "-table"
 // times in a scenario. Linux has tcp_child_ehash_entries since 6.1 (Documentation/networking/ip-sysctl.rst);
 // where it is missing or refused, the worker begins in the namespace that it has.
 func takeTable() error {
-	// The limits on connections in TIME_WAIT and on half-open ones come from the size: 8192 and 128.
-	const entries = "16384"
+	const entries, timeWait = "2048", "8192"
 	if os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte(entries), 0) == nil {
 		runtime.LockOSThread() // unshare(2) moves one thread, execve(2) makes it the whole process
-		unix.Unshare(unix.CLONE_NEWNET)
+		if unix.Unshare(unix.CLONE_NEWNET) == nil {
+			// The limit on connections in TIME_WAIT comes from the size, and would be 1024.
+			os.WriteFile("/proc/sys/net/ipv4/tcp_max_tw_buckets", []byte(timeWait), 0)
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {

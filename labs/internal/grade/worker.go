@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,6 +73,7 @@ func Worker(args []string) int {
 		return ExitInfra
 	}
 	keepToOurselves()
+	debug.SetGCPercent(400) // a worker lives for a second, with a few MB
 	in := bufio.NewReader(os.NewFile(jobFD, "job"))
 	line, err := in.ReadBytes('\n')
 	if err != nil {

@@ -53,7 +53,7 @@ const pfExiting = 0x4
 // ReadStat returns ErrGone if there is no such process. It is read thousands of times in a scenario, so only what
 // is needed of it is taken apart.
 func ReadStat(pid int) (Stat, error) {
-	data, err := os.ReadFile(path(pid, "stat"))
+	data, err := readFile(path(pid, "stat"))
 	if err != nil {
 		return Stat{}, gone(err)
 	}
@@ -227,8 +227,7 @@ func Threads(pid int) ([]Thread, error) {
 		if err != nil {
 			return nil, err
 		}
-		dir := path(pid, "task", entry.Name())
-		status, err := os.ReadFile(filepath.Join(dir, "status"))
+		status, err := readFile(path(pid, "task", entry.Name(), "status"))
 		if gone(err) == ErrGone {
 			continue
 		}
@@ -311,7 +310,7 @@ func Descriptors(pid int) (map[int]string, error) {
 // read reads a file of a process that may be only for those who may trace it.
 func read(pid int, elem ...string) (data []byte, err error) {
 	err = asOwner(pid, func() (err error) {
-		data, err = os.ReadFile(path(pid, elem...))
+		data, err = readFile(path(pid, elem...))
 		return err
 	})
 	return data, err
@@ -327,5 +326,28 @@ func link(pid int, elem ...string) (to string, err error) {
 }
 
 func path(pid int, elem ...string) string {
-	return filepath.Join(append([]string{"/proc", fmt.Sprint(pid)}, elem...)...)
+	return "/proc/" + strconv.Itoa(pid) + "/" + strings.Join(elem, "/")
+}
+
+// readFile is os.ReadFile without what files other than those of /proc need: a third of the time.
+func readFile(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd) // the only copy
+	for data := make([]byte, 0, 2048); ; {
+		n, err := unix.Read(fd, data[len(data):cap(data)])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return data, nil
+		default:
+			if data = data[:len(data)+n]; len(data) == cap(data) {
+				data = slices.Grow(data, len(data))
+			}
+		}
+	}
 }

@@ -139,7 +139,11 @@ func (s *Story) cmdSignal(c *call) error {
 	if err != nil {
 		return err
 	}
+	isServer := s.server != nil && pid == s.server.PID
 	if !slices.ContainsFunc(tree, func(st proc.Stat) bool { return st.PID == pid }) {
+		if sig == unix.SIGCONT && !isServer { // the kernel has woken it already (_exit(2), orphaned process groups)
+			return nil
+		}
 		return s.fails(
 			show.Text{EN: "a process of this scenario to signal", ES: "un proceso de este escenario al cual enviarle la señal"},
 			show.Text{EN: "it is gone", ES: "ya no existe"})
@@ -148,7 +152,7 @@ func (s *Story) cmdSignal(c *call) error {
 		return fmt.Errorf("kill %d: %w", pid, err)
 	}
 	s.Out.Note(show.Text{EN: "kill(%d, SIG%s)", ES: "kill(%d, SIG%s)"}, pid, c.args[1])
-	if s.server != nil && pid == s.server.PID && sig != unix.SIGSTOP && sig != unix.SIGCONT {
+	if isServer && sig != unix.SIGSTOP && sig != unix.SIGCONT {
 		s.asked = true
 	}
 	if sig == unix.SIGSTOP {

@@ -69,6 +69,8 @@ func (s *Story) cmdTable(c *call) error {
 		lines = fmt.Sprintf("cat %s\nkill %s\n", file, status)
 	}
 	if release {
+		// If it is stopped when its server ends, the kernel may send it SIGHUP (_exit(2)): it is to go on.
+		lines = "ignore HUP\n" + lines
 		s.Out.Note(show.Text{EN: "ps answers: %s bytes", ES: "ps responde: %s bytes"}, show.Thousands(len(table)))
 		_, err := ps.fifo.WriteString(lines)
 		return err

@@ -224,9 +224,11 @@ func Vocabulary() []Command {
 		Summary: show.Text{EN: "sends a signal", ES: "envía una señal"},
 		Detail: show.Text{
 			EN: "To a process of this scenario only: signal $SERVER STOP freezes the server, and CONT " +
-				"thaws it. With STOP it returns once every thread has stopped.",
+				"thaws it. With STOP it returns once every thread has stopped. Of another process than the server, CONT " +
+				"asks nothing if it is gone.",
 			ES: "Solo a un proceso de este escenario: signal $SERVER STOP congela el servidor y CONT lo " +
-				"descongela. Con STOP regresa cuando todos los hilos se detuvieron."},
+				"descongela. Con STOP regresa cuando todos los hilos se detuvieron. De un proceso que no sea el servidor, CONT " +
+				"no pide nada si ya no existe."},
 		run: (*Story).cmdSignal,
 	}, {
 		Name:    "table",

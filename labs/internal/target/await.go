@@ -100,16 +100,18 @@ func lastLook(cond func() (bool, error), hang *Hang) (bool, error) {
 }
 
 // poll calls look until it reports true or fails. There is no event for most of what /proc shows:
-// looking again is the only way, at first after a fifth of a millisecond, then less often.
+// looking again is the only way, at first after a fifth of a millisecond, then less often. At most half of
+// the time is spent on it.
 func poll(wake <-chan struct{}, look func() (bool, error)) error {
 	interval := 200 * time.Microsecond
 	for {
+		began := time.Now()
 		if done, err := look(); done || err != nil {
 			return err
 		}
 		select {
 		case <-wake:
-		case <-time.After(interval):
+		case <-time.After(max(interval, time.Since(began))):
 			interval = min(interval*3/2, 10*time.Millisecond)
 		}
 	}
