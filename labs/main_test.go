@@ -4,9 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +112,25 @@ func (k *kit) bug(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// bugs builds all known-bad servers, and returns their paths by name.
+func (k *kit) bugs(t testing.TB) map[string]string {
+	t.Helper()
+	var mu sync.Mutex
+	paths := make(map[string]string)
+	sideBySide(slices.Collect(maps.Keys(k.course.Bugs)), func(name string) {
+		path, err := k.builder.Server(t.Context(), k.course.Bugs[name])
+		mu.Lock()
+		defer mu.Unlock()
+		if paths[name] = path; err != nil {
+			t.Error(err)
+		}
+	})
+	if t.Failed() {
+		t.FailNow()
+	}
+	return paths
 }
 
 // newRunner returns a runner whose workers are this test binary. When the test ends, it fails it

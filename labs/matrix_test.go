@@ -39,16 +39,16 @@ func TestMatrix(t *testing.T) {
 	r := newRunner(t, show.English)
 	r.Worker = []string{buildLabs(t), workerArg} // without the race detector: TestReference has it
 	want := make(map[string][]string)
+	servers := k.bugs(t)
 	var trials []trial
 	for name, bug := range k.course.Bugs {
 		if name == allOfThem && r.Isolation < grade.Contained {
 			continue
 		}
 		want[name] = slices.Sorted(slices.Values(bug.Fails))
-		server := k.bug(t, name)
 		for _, sc := range k.course.Scenarios() {
 			if !testing.Short() || slices.Contains(bug.Fails, sc.ID()) {
-				trials = append(trials, trial{name, server, sc})
+				trials = append(trials, trial{name, servers[name], sc})
 			}
 		}
 	}
@@ -117,14 +117,14 @@ func TestRepeat(t *testing.T) {
 			trials = append(trials, trial{"", k.server, sc})
 		}
 	}
+	servers := k.bugs(t)
 	for name, bug := range k.course.Bugs {
-		server := k.bug(t, name)
 		if name == allOfThem {
 			continue // see TestMatrix
 		}
 		for _, id := range bug.Fails {
 			for range (*repeat/10 + 1) / 2 {
-				trials = append(trials, trial{name, server, k.course.Scenario(id)})
+				trials = append(trials, trial{name, servers[name], k.course.Scenario(id)})
 			}
 		}
 	}
