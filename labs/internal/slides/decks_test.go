@@ -317,6 +317,9 @@ func TestRecorded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if line := regexp.MustCompile(`(?m)^.*\s/\S*/server/\w+\.go.*$`).Find(text); line != nil {
+				t.Errorf("%s tells where the kit stood: %s", path, line)
+			}
 			for _, match := range regexp.MustCompile(`(?m)^START (\S+) OMIT$`).FindAllStringSubmatch(string(text), -1) {
 				steps[lang][name] = append(steps[lang][name], match[1])
 			}

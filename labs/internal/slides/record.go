@@ -47,7 +47,8 @@ func record(ctx context.Context, c *course.Course, only []string) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			told := fmt.Sprintf(about.In(lang), scenarioOf(name), lang) + mark(string(out), lang)
+			said := strings.ReplaceAll(string(out), c.Root+"/", "") // where the kit stands is nobody's business
+			told := fmt.Sprintf(about.In(lang), scenarioOf(name), lang) + mark(said, lang)
 			if err := os.WriteFile(filepath.Join(dir, name+".txt"), []byte(told), 0o644); err != nil {
 				return err
 			}
