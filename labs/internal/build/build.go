@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"posixlab/labs/internal/course"
+	"posixlab/labs/internal/inuse"
 	"posixlab/labs/internal/proc"
 )
 
@@ -169,14 +170,11 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	lock, err := os.Open(tmp)
+	held, err := inuse.Hold(tmp) // see sweep
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_SH); err != nil { // as long as we live: see sweep
-		return "", err
-	}
+	defer unix.Close(held)               // the only copy
 	ready := filepath.Join(tmp, "ready") // what tmp holds beside it is needed only by the build
 	out := filepath.Join(ready, name)
 	// Git refuses a clone of somebody else's; nobody debugs what is built here, and linking it without DWARF is faster.
@@ -196,17 +194,13 @@ func (b *Builder) build(ctx context.Context, name, pkg string, replaced map[stri
 	if !b.Race {
 		job.Env = append(job.Env, "CGO_ENABLED=0") // no C compiler is needed, nor its threads
 	}
-	run := runGo
 	if b.Run != nil {
-		run = b.Run
 		if err := b.shutIn(&job); err != nil {
 			return "", err
 		}
 	}
-	if said, err := run(ctx, job); ctx.Err() != nil {
-		return "", ctx.Err()
-	} else if err != nil {
-		return "", &failed{job.Argv[1:], err, string(said)}
+	if err := b.run(ctx, job); err != nil {
+		return "", err
 	}
 	if err := os.Rename(ready, dir); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err // ErrExist: somebody else has built the same meanwhile
@@ -227,9 +221,14 @@ func (b *Builder) Warm(ctx context.Context, tmp string, env ...string) error {
 		return err
 	}
 	job.Env = append(job.Env, env...)
-	run := runGo
-	if b.Run != nil {
-		run = b.Run
+	return b.run(ctx, job)
+}
+
+// run runs the go command, where it is to run. If that fails, the error is a failed.
+func (b *Builder) run(ctx context.Context, job Job) error {
+	run := b.Run
+	if run == nil {
+		run = runGo
 	}
 	if said, err := run(ctx, job); ctx.Err() != nil {
 		return ctx.Err()
@@ -370,23 +369,8 @@ func (b *Builder) hash(pkg string, replaced map[string][]byte) ([]byte, error) {
 // building begins the name of a folder in which a build is under way.
 const building = "building"
 
-// sweep removes what builders left that were killed: nobody holds a lock on it, and what they had started
-// has ended since.
-func sweep(dir string) {
-	old, _ := filepath.Glob(filepath.Join(dir, building+"-*"))
-	for _, dir := range old {
-		info, err := os.Stat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue
-		}
-		if file, err := os.Open(dir); err == nil {
-			if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-				os.RemoveAll(dir)
-			}
-			file.Close()
-		}
-	}
-}
+// sweep removes what builders left that were killed. What they had started has ended since.
+func sweep(dir string) { inuse.Sweep(filepath.Join(dir, building+"-*"), os.RemoveAll) }
 
 // program is what make builds among the sources.
 const program = "server/server"

@@ -6,25 +6,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"posixlab/labs/internal/inuse"
 	"posixlab/labs/internal/sandbox"
 )
 
 const dirPrefix = "posixlab-run-"
 
-// claim makes a folder and locks it for as long as this process lives (flock(2)): it is in use.
+// claim makes a folder, which is in use for as long as this process lives.
 func claim(dir string) error {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return err
 	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", dir, err)
-	}
-	return unix.Flock(fd, unix.LOCK_SH) // the descriptor stays open, and the lock with it
+	_, err := inuse.Hold(dir) // the descriptor stays open, and the lock with it
+	return err
 }
 
 // ownDisk gives a sandboxed scenario a small file system of its own for all that it writes (tmpfs(5)).
@@ -63,26 +60,5 @@ func Folder() (dir string, err error) {
 	return dir, errors.Join(claim(dir), os.Chmod(dir, 0o711))
 }
 
-// sweep removes the folders of workers that were killed together with their runners: nobody holds
-// a lock on them, and they are not so new that their worker is about to.
-func sweep() {
-	old, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
-	for _, dir := range old {
-		info, err := os.Stat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue
-		}
-		if !inUse(dir) {
-			sandbox.Remove(dir)
-		}
-	}
-}
-
-func inUse(dir string) bool {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return true // not ours to say
-	}
-	defer unix.Close(fd) // and with it the lock
-	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil
-}
+// sweep removes the folders of workers that were killed together with their runners.
+func sweep() { inuse.Sweep(filepath.Join(os.TempDir(), dirPrefix+"*"), sandbox.Remove) }
