@@ -35,38 +35,13 @@ func tellAudit(_ context.Context, a *app, args []string) int {
 		return a.infra(fmt.Errorf("%s: %w", rest[0], err))
 	}
 	asked := func(e audit.Entry) bool { return student == "" || e.Student == student }
-	class := newLesson()
-	for i, e := range entries {
-		class.unwritten += e.Unwritten
-		switch e.Event {
-		case "begin":
-			if i > 0 && entries[i-1].Event != "end" {
-				a.tellLesson(class, asked)
-				class = newLesson()
-			}
-			a.tellMoment(e)
-		case "intent":
-			class.pending[e.Peer] = e
-		case "request":
-			delete(class.pending, e.Peer)
-			if asked(e) {
-				class.count(e)
-				a.out.Line(auditLine(e, e.Outcome))
-			}
-		case "unread":
-			if asked(e) {
-				a.out.Line(auditLine(e, e.Event))
-			}
-		case "end":
-			a.tellMoment(e)
-			a.tellLesson(class, asked)
-			class = newLesson()
-		default:
-			a.tellMoment(e)
+	for from := 0; from < len(entries); {
+		to := from + 1
+		for to < len(entries) && entries[to].Event != "begin" {
+			to++
 		}
-	}
-	if len(entries) > 0 && entries[len(entries)-1].Event != "end" { // it goes on, or was killed
-		a.tellLesson(class, asked)
+		a.tellLesson(entries[from:to], asked)
+		from = to
 	}
 	if torn > 0 {
 		a.out.Line(a.say(show.Text{
@@ -76,56 +51,58 @@ func tellAudit(_ context.Context, a *app, args []string) int {
 	return grade.ExitPass
 }
 
-// A lesson is what a log tells of a class, from its beginning to its end.
-type lesson struct {
-	sums      map[string]*sum        // by student
-	pending   map[string]audit.Entry // intents without an outcome, by peer
-	unwritten int
-}
-
-type sum struct{ requests, refused int }
-
-func newLesson() *lesson {
-	return &lesson{sums: make(map[string]*sum), pending: make(map[string]audit.Entry)}
-}
-
-func (l *lesson) count(e audit.Entry) {
-	if l.sums[e.Student] == nil {
-		l.sums[e.Student] = &sum{}
+// tellLesson tells of one class what there is in the log, and then what has no outcome, and the sums.
+func (a *app) tellLesson(entries []audit.Entry, asked func(audit.Entry) bool) {
+	type sum struct{ requests, refused int }
+	sums := make(map[string]*sum)           // by student
+	pending := make(map[string]audit.Entry) // intents without an outcome, by peer
+	unwritten := 0
+	for _, e := range entries {
+		unwritten += e.Unwritten
+		switch e.Event {
+		case "intent":
+			pending[e.Peer] = e
+		case "request":
+			delete(pending, e.Peer)
+			if !asked(e) {
+				continue
+			}
+			if sums[e.Student] == nil {
+				sums[e.Student] = &sum{}
+			}
+			sums[e.Student].requests++
+			if e.Outcome == "refused" {
+				sums[e.Student].refused++
+			}
+			a.out.Line(auditLine(e, e.Outcome))
+		case "unread":
+			if asked(e) {
+				a.out.Line(auditLine(e, e.Event))
+			}
+		default: // what nobody asked for: that the class begins or ends
+			a.out.Line(strings.TrimSpace(fmt.Sprintf("%s  %s %s", e.Time.Local().Format("2006-01-02 15:04:05"), show.Printable(e.Event), show.Printable(e.Request))))
+		}
 	}
-	l.sums[e.Student].requests++
-	if e.Outcome == "refused" {
-		l.sums[e.Student].refused++
-	}
-}
-
-// tellLesson tells what a class's log ends with: what has no outcome, and the sums.
-func (a *app) tellLesson(l *lesson, asked func(audit.Entry) bool) {
-	for _, peer := range slices.Sorted(maps.Keys(l.pending)) {
-		if e := l.pending[peer]; asked(e) {
+	for _, peer := range slices.Sorted(maps.Keys(pending)) {
+		if e := pending[peer]; asked(e) {
 			a.out.Line(auditLine(e, a.say(show.Text{EN: "no outcome: the server was killed", ES: "sin resultado: mataron al servidor"})))
 		}
 	}
 	a.out.Line("")
-	for _, name := range slices.Sorted(maps.Keys(l.sums)) {
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
 		who := name
 		if who == "" {
 			who = a.say(show.Text{EN: "(nobody: before HELLO)", ES: "(nadie: antes de HELLO)"})
 		}
 		a.out.Line(fmt.Sprintf("  %-32s %s", show.Printable(who), a.say(show.Text{
-			EN: "requests: %d, refused: %d", ES: "peticiones: %d, rechazadas: %d"}, l.sums[name].requests, l.sums[name].refused)))
+			EN: "requests: %d, refused: %d", ES: "peticiones: %d, rechazadas: %d"}, sums[name].requests, sums[name].refused)))
 	}
-	if l.unwritten > 0 {
+	if unwritten > 0 {
 		a.out.Line(a.say(show.Text{
 			EN: "  before HELLO, and counted but not written, so as not to fill the log: %d",
-			ES: "  antes de HELLO, contadas pero no escritas, para no llenar la bitácora: %d"}, l.unwritten))
+			ES: "  antes de HELLO, contadas pero no escritas, para no llenar la bitácora: %d"}, unwritten))
 	}
 	a.out.Line("")
-}
-
-// tellMoment tells of something that nobody asked for: that a class begins or ends.
-func (a *app) tellMoment(e audit.Entry) {
-	a.out.Line(strings.TrimSpace(fmt.Sprintf("%s  %s %s", e.Time.Local().Format("2006-01-02 15:04:05"), show.Printable(e.Event), show.Printable(e.Request))))
 }
 
 func auditLine(e audit.Entry, outcome string) string {
